@@ -1,0 +1,6 @@
+//go:build invariants
+
+package invariant
+
+// Enabled is true: this build runs the costly checks too.
+const Enabled = true
