@@ -1,0 +1,171 @@
+// Package operator is the contract between the data plane and what runs inside it.
+//
+// A task runs a chain: a head, which takes batches from the input gate or polls a source,
+// then operators fused by typed links, then an output. Operators reach a task as
+// factories resolved by name from a [Registry], never as closures: see [Factory],
+// [OutputFactory]. A [Link] is how one operator calls the next, record by record, without
+// boxing; its [Control] carries watermarks, status and end of data in band.
+//
+// Order of calls on an operator, all from the task goroutine: Factory.New (tables are
+// declared on Env.Keyed here), restore of keyed state by the task, Open, then records and
+// control interleaved with Snapshot and CheckpointComplete, Close. Close is legal after a
+// failed Open.
+//
+// Errors: an operator that cannot go on calls Env.Failure.Set and returns; the task looks
+// at it after every batch. What runs inside is user code: a panic is recovered once, in
+// the task.
+//
+// Semantics: Flink's StreamOperator and SourceOperator; the barrier's place in a chain is
+// StreamTask.performCheckpoint.
+package operator
+
+import (
+	"context"
+	"log/slog"
+
+	"github.com/leat-io/leat/connector"
+	"github.com/leat-io/leat/eventtime"
+	"github.com/leat-io/leat/filesystem"
+	"github.com/leat-io/leat/internal/base/clock"
+	"github.com/leat-io/leat/internal/protocol"
+	"github.com/leat-io/leat/internal/record"
+	"github.com/leat-io/leat/state/backend"
+)
+
+// Env is what an operator gets from its task. It is valid until Close.
+type Env struct {
+	UID, Name string
+	Identity  connector.Identity
+	Vertex    uint32
+	Subtask   int
+	// Parallelism is that of this operator.
+	Parallelism int
+	Settings    map[string]string // the job's effective configuration
+	Files       *filesystem.Registry
+	Logger      *slog.Logger
+	Clock       clock.Clock
+	Counters    *Counters
+	Failure     *Failure
+	// Keyed is the keyed state of the task, nil unless the operator heads the chain and is
+	// keyed.
+	Keyed backend.Backend
+	// RequestSplit asks the enumerator for one more split; sources only. The answer comes as
+	// AddSplits or NoMoreSplits.
+	RequestSplit func()
+}
+
+// Control is the in-band part of a link.
+type Control interface {
+	// Watermark says that no record at or before ts follows.
+	Watermark(ts eventtime.Timestamp)
+	// Status says that the stream is idle or active again.
+	Status(idle bool)
+	// EndOfData says that no record follows; what is buffered goes out before it is passed
+	// on. Watermark(eventtime.Max) has come before it when the input ended by itself.
+	EndOfData()
+}
+
+// Link is the typed way into an operator or output. Record takes one record by value; ts
+// is eventtime.None for a record without time.
+type Link[T any] struct {
+	Record  func(value T, ts eventtime.Timestamp)
+	Control Control
+}
+
+// Operator is what the task needs of an operator besides its link.
+type Operator interface {
+	// Open prepares for records.
+	Open(ctx context.Context, restored Restored) error
+	// Snapshot returns the operator's part of a checkpoint other than keyed state, which the
+	// task takes itself. It may emit through its link: the barrier leaves the chain after
+	// all its operators returned.
+	Snapshot(ctx context.Context, barrier record.Barrier) (State, error)
+	// CheckpointComplete says that a checkpoint, and with it all earlier ones, is durable.
+	CheckpointComplete(checkpoint uint64) error
+	Close() error
+}
+
+// State is an operator's part of a checkpoint.
+type State struct {
+	List         []*protocol.NamedState
+	Committables []*protocol.Committable
+}
+
+// Restored is what an operator continues from. The zero value is a fresh start.
+type Restored struct {
+	Checkpoint uint64
+	List       []*protocol.NamedState
+}
+
+// Head is the first operator of a chain with an input gate. Process takes one batch and
+// keeps no reference to it.
+type Head interface {
+	Operator
+	Control
+	Process(b *record.Batch) error
+}
+
+// PollStatus says what a source's Poll found.
+type PollStatus uint8
+
+// What Poll can find.
+const (
+	PollMore PollStatus = iota // call again
+	PollWait                   // nothing now; Ready tells when
+	PollEnd                    // no record will ever follow
+)
+
+// SourceHead is the first operator of a chain without input.
+type SourceHead interface {
+	Operator
+	// Control is called by the task at the end: Watermark(Max), EndOfData.
+	Control
+	// Poll emits up to about one batch of records through its link.
+	Poll(ctx context.Context) (PollStatus, error)
+	// Ready is sent to when a Poll that answered PollWait is worth repeating; nil when only
+	// AddSplits and NoMoreSplits end the wait.
+	Ready() <-chan struct{}
+	AddSplits(splits []connector.Split) error
+	NoMoreSplits() error
+}
+
+// Built is one operator made by a factory. Link is *Link[T] of what it takes, nil for
+// heads; Operator is nil for operators that have no state and no life cycle.
+type Built struct {
+	Operator Operator
+	Link     any
+}
+
+// Factory makes operators of one kind.
+type Factory interface {
+	// New makes the operator of one subtask. next is the *Link[T] of what follows in the
+	// chain; nil at the end of a chain without output (a sink).
+	New(env *Env, payload []byte, next any) (Built, error)
+}
+
+// Output buffers records at the end of a chain and sends them as batches.
+type Output interface {
+	// Flush sends what is buffered.
+	Flush()
+}
+
+// Channels is how an Output reaches the subtasks of the next vertex.
+type Channels interface {
+	// Len is the number of channels, at least 1.
+	Len() int
+	// Send hands over one reference to b. It blocks while the channel is full; after the
+	// task was cancelled it drops b. Batches on one channel keep their order.
+	Send(channel int, b *record.Batch)
+}
+
+// OutputFactory makes the output of one edge.
+type OutputFactory interface {
+	// NewOutput returns the *Link[T] of what it takes. The Control of the link is wired by
+	// the task: the factory leaves it nil.
+	NewOutput(env *Env, edge *protocol.Edge, channels Channels) (link any, out Output, err error)
+	// SetControl stores control in a link made by NewOutput.
+	SetControl(link any, control Control)
+	// Tee returns a link that passes every record to all links, which NewOutput of this or
+	// another factory of the same record type made.
+	Tee(links []any) any
+}
