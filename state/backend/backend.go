@@ -4,7 +4,10 @@
 // Main types: [Backend], all keyed state of one task; [Table], the rows of one operator
 // state table in one pane; [Snapshot], a consistent image being copied while records flow.
 // Two implementations exist: the row table (internal/state/table) and a deliberately naive
-// one (state/backend/naive) that serves as oracle. Kit: state/backend/backendtest.
+// one (state/backend/naive) that serves as oracle. Kit: state/backend/backendtest. The
+// package holds no rows itself; it defines the serial form of a row's value ([AppendValue],
+// [SplitValue]; docs/formats/row.md), which all backends share so that state written by one
+// is read by every other.
 //
 // Everything but the iteration of a finished [Part] is called by the task goroutine only.
 // Lifecycle: Declare every table, restore, then records; Close last.
@@ -15,6 +18,8 @@
 package backend
 
 import (
+	"fmt"
+	"slices"
 	"unsafe"
 
 	"github.com/leat-io/leat/types"
@@ -35,15 +40,41 @@ type RowLayout struct {
 	// KeyWords is 1 or 2 when a key is exactly that many 8-byte words; 0 when keys are
 	// byte strings of any length up to MaxKeyBytes.
 	KeyWords int
-	// FixedBytes is the size of the fixed part, a multiple of 8, at most 32 KiB.
+	// FixedBytes is the size of the fixed part, a multiple of 8, at most MaxFixedBytes.
 	FixedBytes int
 	// VarSlots are the offsets, in the fixed part, of 8-byte slots owned by the backend that
-	// refer to values of variable length. A zero slot is an empty value.
+	// refer to values of variable length. A zero slot is an empty value. Offsets are
+	// multiples of 8 and distinct; their order numbers the slots. Callers never write them.
 	VarSlots []int
 }
 
-// MaxKeyBytes bounds a variable-length key.
-const MaxKeyBytes = 1 << 20
+// Bounds of what a row holds, in bytes.
+const (
+	MaxKeyBytes   = 1 << 20   // a variable-length key
+	MaxFixedBytes = 32 << 10  // the fixed part of a row
+	MaxValueBytes = 1<<27 - 1 // one value of variable length
+)
+
+// Validate says what is wrong with a layout. Declare calls it.
+func (l RowLayout) Validate() error {
+	if l.KeyWords < 0 || l.KeyWords > 2 {
+		return fmt.Errorf("backend: check row layout: %d key words, want 0 to 2", l.KeyWords)
+	}
+	if l.FixedBytes < 0 || l.FixedBytes > MaxFixedBytes || l.FixedBytes%8 != 0 {
+		return fmt.Errorf("backend: check row layout: fixed part of %d bytes, "+
+			"want a multiple of 8 up to %d", l.FixedBytes, MaxFixedBytes)
+	}
+	for i, slot := range l.VarSlots {
+		if slot < 0 || slot%8 != 0 || slot+8 > l.FixedBytes {
+			return fmt.Errorf("backend: check row layout: variable slot at byte %d, "+
+				"want a multiple of 8 inside %d bytes", slot, l.FixedBytes)
+		}
+		if slices.Contains(l.VarSlots[:i], slot) {
+			return fmt.Errorf("backend: check row layout: two variable slots at byte %d", slot)
+		}
+	}
+	return nil
+}
 
 // Keys are the keys of the rows a batch asks for. Exactly one of Words and Bytes is used,
 // by RowLayout.KeyWords. The backend copies what it keeps.
@@ -57,6 +88,20 @@ type Keys struct {
 // that may move rows: Resolve with Insert, Delete, Table.Restore, or the end of the batch.
 // It must never be stored beyond the batch.
 type Row uintptr
+
+// Direct is implemented by tables of which a Row is the address of its fixed part, for as
+// long as the Row is valid: after Resolve, unsafe.Pointer(row) is what Fixed(row) returns.
+type Direct interface {
+	// RowIsAddress has no effect; having it is the statement.
+	RowIsAddress()
+}
+
+// Addresses reports whether rows of t are addresses of their fixed parts, so that a loop
+// over a resolved batch may skip the call of Fixed.
+func Addresses(t Table) bool {
+	_, ok := t.(Direct)
+	return ok
+}
 
 // Mode says what Resolve does.
 type Mode uint8
@@ -72,11 +117,15 @@ const (
 	InsertClean
 )
 
-// Table holds the rows of one declared table in one pane.
+// Table holds the rows of one declared table in one pane. It must not be used after its
+// pane was dropped.
 type Table interface {
 	// Resolve looks up all keys at once and stores a Row for each in rows, which has
 	// len(keys.Hashes) entries. Equal keys get equal rows. The indexes of keys for which a
-	// row was made (first occurrence) are appended to created and returned.
+	// row was made (first occurrence) are appended to created, ascending, and returned. A
+	// row made for a key deleted before is zeroed like any other. After an error, which
+	// only a key that is too long or a full table causes, rows is undefined and the table
+	// remains usable.
 	Resolve(keys Keys, mode Mode, rows []Row, created []int32) ([]int32, error)
 	// Fixed returns the fixed part of a row, FixedBytes long, 8-byte aligned. It may be
 	// written only after Change (or Insert) in the current state version.
@@ -88,12 +137,13 @@ type Table interface {
 	// the table.
 	Value(row Row, slot int) []byte
 	// SetValue replaces the bytes of variable slot i, copying value; the row must have been
-	// declared changed. Rows stay valid.
+	// declared changed. Rows stay valid. An empty value zeroes the slot. The value may be
+	// one that Value returned.
 	SetValue(row Row, slot int, value []byte) error
-	// Delete removes a row; the row is invalid afterwards.
+	// Delete removes a row, which needs no Change before; the row is invalid afterwards.
 	Delete(row Row) error
 	// Key returns the key of a row: its words when KeyWords > 0, else its bytes, valid as
-	// long as the row.
+	// long as the row. The caller must not write them.
 	Key(row Row) (words []uint64, bytes []byte)
 	// Hash returns the top 32 bits of the hash of a row's key.
 	Hash(row Row) uint32
@@ -125,8 +175,9 @@ type Part struct {
 	Table TableID
 	Pane  Pane
 	// Full says that Entries are all rows of the pane and replace what earlier snapshots
-	// hold; else they are the rows changed since the last confirmed snapshot, deleted ones
-	// included.
+	// hold; else they are the rows changed since the snapshot that was last confirmed when
+	// this one began, deleted ones included. A part may be full without having been asked
+	// for; that of a pane made (or made again) since then always is.
 	Full bool
 	// Rows is the number of entries, Bytes about their serial size.
 	Rows  int
@@ -147,7 +198,7 @@ type Snapshot interface {
 	Parts() []Part
 	Panes() []PaneID
 	// Release frees the image. Task goroutine. Legal before done, when the checkpoint was
-	// aborted: changed rows stay marked.
+	// aborted: changed rows stay marked. A second call has no effect.
 	Release()
 }
 
@@ -165,16 +216,23 @@ type Backend interface {
 	Table(id TableID, pane Pane) (Table, error)
 	// Panes appends the panes of a table in ascending order.
 	Panes(id TableID, dst []Pane) []Pane
-	// Drop removes a pane with all its rows.
+	// Drop removes a pane with all its rows; a pane that does not exist is no error. A
+	// snapshot begun before still holds the pane.
 	Drop(id TableID, pane Pane) error
 	// Begin flips the state version: the image is the state at this moment. One snapshot at
-	// a time. full asks for complete parts.
+	// a time: the one before must have been released, yet need not have been confirmed.
+	// Checkpoint ids ascend. full asks for complete parts.
 	Begin(checkpoint uint64, full bool) (Snapshot, error)
 	// Confirm says that the snapshot of this checkpoint is durable: rows unchanged since it
-	// are clean. A checkpoint that is never confirmed needs no call; its rows stay changed.
+	// are clean. It implies all earlier ones. A checkpoint that is never confirmed needs no
+	// call; its rows stay changed. An unknown checkpoint, or one before the last confirmed,
+	// has no effect. It may come while a later snapshot is being copied, which it does not
+	// change.
 	Confirm(checkpoint uint64)
-	// Restore inserts entries, whose keys lie inside bounds, into a pane as clean rows.
-	// Before the first record.
+	// Restore inserts entries, whose keys lie inside bounds, into a pane as clean rows: an
+	// entry out of bounds, out of order, deleted or damaged is an error, after which the
+	// backend is only good for Close. May be called repeatedly, with disjoint keys. Makes
+	// the pane also when there are no entries. Before the first record.
 	Restore(id TableID, pane Pane, bounds types.HashRange, entries Entries) error
 	// MemoryBytes is what the state occupies now, copies and undo log included.
 	MemoryBytes() int64
