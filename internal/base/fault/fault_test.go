@@ -26,7 +26,8 @@ func TestDomainAndRetry(t *testing.T) {
 		{"external later", External(cause, RetryLater), DomainExternal, RetryLater},
 		{"external never", External(cause, RetryNever), DomainExternal, RetryNever},
 		{"internal", Internal(cause), DomainInternal, RetryNever},
-		{"wrapped", fmt.Errorf("read: %w", External(cause, RetryLater)), DomainExternal, RetryLater},
+		{"wrapped", fmt.Errorf("read: %w", External(cause, RetryLater)), DomainExternal,
+			RetryLater},
 		{"joined", errors.Join(io.EOF, User(cause)), DomainUser, RetryNever},
 		{"outermost wins", User(External(cause, RetryLater)), DomainUser, RetryNever},
 	}
