@@ -484,10 +484,12 @@ func (x *OperatorSubtaskState) GetCommittables() []*Committable {
 }
 
 type NamedState struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	Version       uint32                 `protobuf:"varint,2,opt,name=version,proto3" json:"version,omitempty"`
-	Elements      [][]byte               `protobuf:"bytes,3,rep,name=elements,proto3" json:"elements,omitempty"`
+	state    protoimpl.MessageState `protogen:"open.v1"`
+	Name     string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	Version  uint32                 `protobuf:"varint,2,opt,name=version,proto3" json:"version,omitempty"`
+	Elements [][]byte               `protobuf:"bytes,3,rep,name=elements,proto3" json:"elements,omitempty"`
+	// On restore elements are spread over the subtasks; a union goes whole to every subtask.
+	Union         bool `protobuf:"varint,4,opt,name=union,proto3" json:"union,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -541,6 +543,13 @@ func (x *NamedState) GetElements() [][]byte {
 		return x.Elements
 	}
 	return nil
+}
+
+func (x *NamedState) GetUnion() bool {
+	if x != nil {
+		return x.Union
+	}
+	return false
 }
 
 // Committable is what a sink writer prepared and the committer publishes once the checkpoint
@@ -865,12 +874,13 @@ const file_internal_protocol_state_proto_rawDesc = "" +
 	"\asubtask\x18\x01 \x01(\rR\asubtask\x122\n" +
 	"\x05keyed\x18\x02 \x01(\v2\x1c.leat.protocol.v1.KeyedStateR\x05keyed\x120\n" +
 	"\x04list\x18\x03 \x03(\v2\x1c.leat.protocol.v1.NamedStateR\x04list\x12A\n" +
-	"\fcommittables\x18\x04 \x03(\v2\x1d.leat.protocol.v1.CommittableR\fcommittables\"V\n" +
+	"\fcommittables\x18\x04 \x03(\v2\x1d.leat.protocol.v1.CommittableR\fcommittables\"l\n" +
 	"\n" +
 	"NamedState\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
 	"\aversion\x18\x02 \x01(\rR\aversion\x12\x1a\n" +
-	"\belements\x18\x03 \x03(\fR\belements\";\n" +
+	"\belements\x18\x03 \x03(\fR\belements\x12\x14\n" +
+	"\x05union\x18\x04 \x01(\bR\x05union\";\n" +
 	"\vCommittable\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\rR\aversion\x12\x12\n" +
 	"\x04data\x18\x02 \x01(\fR\x04data\"\xd9\x02\n" +

@@ -1,0 +1,225 @@
+package state
+
+import (
+	"reflect"
+	"unsafe"
+
+	"github.com/leat-io/leat/state/backend"
+	"github.com/leat-io/leat/types"
+)
+
+// Codec stores values of T in the fixed part and slots of a row, in the layout of the
+// schema of T. It is immutable and safe to share.
+type Codec[T any] struct {
+	layout *types.Layout
+	base   uintptr // where the layout starts in the fixed part
+	slot   int     // number of its first variable slot
+	// loadDirect: a row part can be read as a T; storeDirect: and be written as one, since T
+	// has no padding whose bytes would differ from run to run.
+	loadDirect, storeDirect bool
+	fields                  []codecField
+}
+
+// codecField moves one leaf between Go memory and row.
+type codecField struct {
+	goOffset, rowOffset uintptr
+	move                move
+	slot                int // variable slot, from the codec's first
+	nullOffset          uintptr
+	nullWord            uintptr // offset of the word with the null bit, from base
+	nullMask            uint64  // 0: not nullable
+}
+
+type move uint8
+
+const (
+	copy1 move = iota
+	copy2
+	copy4
+	copy8
+	widen1to2 // unsigned integers lie in the next wider signed type
+	widen2to4
+	widen4to8
+	text
+	octets
+)
+
+// NewCodec returns the codec of T, laid out at the start of the fixed part. The error names
+// type, field and cure.
+func NewCodec[T any]() (*Codec[T], error) {
+	s, err := types.StructOf[T]()
+	if err != nil {
+		return nil, err
+	}
+	layout := types.LayoutOf(s)
+	c := &Codec[T]{layout: layout, loadDirect: layout.DirectFor(s)}
+	used := uintptr(0)
+	leaves := s.Leaves
+	for _, f := range layout.Fields {
+		if f.Bytes == 0 {
+			continue
+		}
+		leaf := leaves[0]
+		leaves = leaves[1:]
+		cf := codecField{
+			goOffset: leaf.Offset, rowOffset: uintptr(f.Offset), move: moveOf(leaf, f),
+		}
+		if f.Variable {
+			cf.slot = slotNumber(layout, f.Offset)
+		}
+		if f.NullBit >= 0 {
+			cf.nullOffset = leaf.NullOffset
+			cf.nullWord = uintptr(f.NullBit / 64 * 8)
+			cf.nullMask = 1 << (f.NullBit % 64)
+		}
+		used += leaf.GoType.Size()
+		c.fields = append(c.fields, cf)
+	}
+	c.storeDirect = c.loadDirect && used == s.Size
+	return c, nil
+}
+
+func slotNumber(l *types.Layout, offset int) int {
+	for i, slot := range l.VarSlots {
+		if slot == offset {
+			return i
+		}
+	}
+	return -1
+}
+
+func moveOf(leaf types.Leaf, f types.LayoutField) move {
+	switch leaf.GoKind {
+	case reflect.String:
+		return text
+	case reflect.Slice:
+		return octets
+	case reflect.Uint8:
+		return widen1to2
+	case reflect.Uint16:
+		return widen2to4
+	case reflect.Uint32:
+		return widen4to8
+	}
+	switch f.Bytes {
+	case 1:
+		return copy1
+	case 2:
+		return copy2
+	case 4:
+		return copy4
+	}
+	return copy8
+}
+
+// at returns the codec for a row part that starts at base and whose first variable slot has
+// number slot.
+func (c *Codec[T]) at(base, slot int) *Codec[T] {
+	moved := *c
+	moved.base, moved.slot = uintptr(base), slot
+	return &moved
+}
+
+// Layout returns how T lies in a row.
+func (c *Codec[T]) Layout() *types.Layout { return c.layout }
+
+// Row returns the layout of a row that holds one T and nothing else.
+func (c *Codec[T]) Row(keyWords int) backend.RowLayout {
+	return backend.RowLayout{
+		KeyWords: keyWords, FixedBytes: c.layout.RowBytes, VarSlots: c.layout.VarSlots,
+	}
+}
+
+// InPlace reports whether the row part may be used through a *T, for reading and writing.
+func (c *Codec[T]) InPlace() bool { return c.storeDirect }
+
+// Load reads a T. Strings and byte slices are copies.
+func (c *Codec[T]) Load(table backend.Table, row backend.Row, value *T) {
+	part := unsafe.Add(table.Fixed(row), c.base)
+	if c.loadDirect {
+		*value = *(*T)(part)
+		return
+	}
+	dst := unsafe.Pointer(value)
+	for i := range c.fields {
+		f := &c.fields[i]
+		if f.nullMask != 0 {
+			valid := *(*uint64)(unsafe.Add(part, f.nullWord))&f.nullMask == 0
+			*(*bool)(unsafe.Add(dst, f.nullOffset)) = valid
+		}
+		to, from := unsafe.Add(dst, f.goOffset), unsafe.Add(part, f.rowOffset)
+		switch f.move {
+		case copy1:
+			*(*uint8)(to) = *(*uint8)(from)
+		case copy2:
+			*(*uint16)(to) = *(*uint16)(from)
+		case copy4:
+			*(*uint32)(to) = *(*uint32)(from)
+		case copy8:
+			*(*uint64)(to) = *(*uint64)(from)
+		case widen1to2:
+			*(*uint8)(to) = uint8(*(*int16)(from))
+		case widen2to4:
+			*(*uint16)(to) = uint16(*(*int32)(from))
+		case widen4to8:
+			*(*uint32)(to) = uint32(*(*int64)(from))
+		case text:
+			*(*string)(to) = string(table.Value(row, c.slot+f.slot))
+		case octets:
+			*(*[]byte)(to) = append([]byte(nil), table.Value(row, c.slot+f.slot)...)
+		}
+	}
+}
+
+// Store writes a T; the row must have been declared changed.
+func (c *Codec[T]) Store(table backend.Table, row backend.Row, value *T) error {
+	part := unsafe.Add(table.Fixed(row), c.base)
+	if c.storeDirect {
+		*(*T)(part) = *value
+		return nil
+	}
+	src := unsafe.Pointer(value)
+	for i := range c.fields {
+		f := &c.fields[i]
+		from, to := unsafe.Add(src, f.goOffset), unsafe.Add(part, f.rowOffset)
+		if f.nullMask != 0 {
+			word := (*uint64)(unsafe.Add(part, f.nullWord))
+			if *(*bool)(unsafe.Add(src, f.nullOffset)) {
+				*word &^= f.nullMask
+			} else {
+				*word |= f.nullMask
+			}
+		}
+		if err := c.storeField(table, row, f, to, from); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (c *Codec[T]) storeField(
+	table backend.Table, row backend.Row, f *codecField, to, from unsafe.Pointer,
+) error {
+	switch f.move {
+	case copy1:
+		*(*uint8)(to) = *(*uint8)(from)
+	case copy2:
+		*(*uint16)(to) = *(*uint16)(from)
+	case copy4:
+		*(*uint32)(to) = *(*uint32)(from)
+	case copy8:
+		*(*uint64)(to) = *(*uint64)(from)
+	case widen1to2:
+		*(*int16)(to) = int16(*(*uint8)(from))
+	case widen2to4:
+		*(*int32)(to) = int32(*(*uint16)(from))
+	case widen4to8:
+		*(*int64)(to) = int64(*(*uint32)(from))
+	case text:
+		s := *(*string)(from)
+		return table.SetValue(row, c.slot+f.slot, unsafe.Slice(unsafe.StringData(s), len(s)))
+	case octets:
+		return table.SetValue(row, c.slot+f.slot, *(*[]byte)(from))
+	}
+	return nil
+}
