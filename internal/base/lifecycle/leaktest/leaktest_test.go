@@ -13,7 +13,9 @@ import (
 // returned is gone. Method: keep a goroutine waiting, look, let it go, look again.
 func TestLeft(t *testing.T) {
 	group := lifecycle.NewGroup(t.Context(), "leak")
-	group.Go("stay", stay)
+	started := make(chan struct{})
+	group.Go("stay", func(ctx context.Context) error { return stay(ctx, started) })
+	<-started
 	left := Left(0)
 	found := 0
 	for _, stack := range left {
@@ -42,7 +44,8 @@ func TestLeft(t *testing.T) {
 	}
 }
 
-func stay(ctx context.Context) error {
+func stay(ctx context.Context, started chan<- struct{}) error {
+	close(started)
 	<-ctx.Done()
 	return ctx.Err()
 }
