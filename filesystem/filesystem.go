@@ -108,7 +108,8 @@ type FileSystem interface {
 
 	// ListInProgress yields the objects in progress at any depth below dir, prepared or not, of all
 	// processes, in the order of List. The path of an entry can be given to Remove, which drops the
-	// object, and to InProgressTarget, which tells where it would be published. A store in which
+	// object, and to InProgressTarget, which tells where it would be published. If the object's
+	// writer still lives, its Prepare then fails or Publish returns ErrTokenUnknown. A store in which
 	// unprepared objects are nowhere before Prepare need not yield those.
 	ListInProgress(ctx context.Context, dir string) iter.Seq2[Entry, error]
 

@@ -84,3 +84,17 @@ func validInProgressID(id string) bool {
 	}
 	return true
 }
+
+// CompareEntries orders entries as List yields them: byte order of paths, in which a directory
+// counts as its path with "/" at the end. It is the order in which a walk that sorts each directory
+// this way meets the objects, and that of keys in object stores.
+func CompareEntries(a, b Entry) int {
+	return strings.Compare(orderKey(a), orderKey(b))
+}
+
+func orderKey(e Entry) string {
+	if e.Dir && e.Path != "/" {
+		return e.Path + "/"
+	}
+	return e.Path
+}
