@@ -124,12 +124,7 @@ func isFileCall(path, name string) bool {
 
 func sleepsInTests(t *Tree) []Finding {
 	return t.eachFile(func(f *File) []Finding {
-		for _, importPath := range f.names {
-			if importPath == "testing/synctest" {
-				return nil
-			}
-		}
-		if !f.Test {
+		if !f.Test || f.imports("testing/synctest") {
 			return nil
 		}
 		return t.selectors(f, func(path, name string) bool {

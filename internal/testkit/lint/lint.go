@@ -223,6 +223,13 @@ func (f *File) selected(selector *ast.SelectorExpr) (importPath, name string, ok
 	return importPath, selector.Sel.Name, ok
 }
 
+// imports reports whether the file imports the package.
+func (f *File) imports(importPath string) bool {
+	return slices.ContainsFunc(f.Imports, func(spec *ast.ImportSpec) bool {
+		return importPathOf(spec) == importPath
+	})
+}
+
 // at makes a finding at a position of the file.
 func (t *Tree) at(f *File, pos token.Pos, format string, args ...any) Finding {
 	// The line of the file itself, whatever line directives say.

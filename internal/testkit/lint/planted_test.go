@@ -50,6 +50,8 @@ func importing(folders ...string) string {
 }
 
 func sourcePlants() []plant {
+	const leaktest = "/internal/base/lifecycle/leaktest"
+	const lifecycleImport = "import _ \"" + ModulePath + "/internal/base/lifecycle\"\n"
 	return []plant{
 		{rule: "parses", name: "syntax", want: []string{"a/a.go:1"},
 			files: map[string]string{"a/a.go": "package a\nfunc {", "b/b.go": "package b\n"}},
@@ -71,6 +73,14 @@ func sourcePlants() []plant {
 			"internal/x/taskmanager/a.go": "package taskmanager\n",
 			"internal/x/manager/a.go":     "package manager // want\n",
 			"eventtime/a.go":              "package eventtime\n",
+		}},
+		{rule: "leak-check", name: "goroutines", files: map[string]string{
+			"a/a.go":      "package a // want\n" + lifecycleImport,
+			"a/a_test.go": "package a\nimport _ \"testing\"\n",
+			"b/b.go":      "package b\n" + lifecycleImport,
+			"b/b_test.go": "package b\nimport _ \"" + ModulePath + leaktest + "\"\n",
+			"c/c.go":      "package main\n" + lifecycleImport,
+			"d/d_test.go": "package d\n" + lifecycleImport,
 		}},
 	}
 }

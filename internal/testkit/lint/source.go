@@ -27,7 +27,35 @@ func sourceRules() []Rule {
 			"taskmanager, resourcemanager), helper, util, common, misc, data, info, node, event, " +
 			"epoch, worker and process are not names",
 		Check: packageNames,
+	}, {
+		Name: "leak-check",
+		Says: "a package that starts goroutines has tests which fail when one is left",
+		Instead: "func TestMain(m *testing.M) { leaktest.Main(m) }, with leaktest from " +
+			"internal/base/lifecycle",
+		Check: leakChecks,
 	}}
+}
+
+func leakChecks(t *Tree) []Finding {
+	const lifecycle = ModulePath + "/internal/base/lifecycle"
+	var found []Finding
+	for _, p := range t.Packages {
+		var starts *File
+		var checked bool
+		for _, f := range p.Files {
+			if f.Test {
+				checked = checked || f.imports(lifecycle+"/leaktest")
+			} else if f.Name.Name != "main" && f.imports(lifecycle) {
+				starts = f
+			}
+		}
+		if starts != nil && !checked {
+			found = append(found, t.at(starts, starts.Package,
+				"package %s imports lifecycle, and no test of it imports leaktest",
+				starts.Name.Name))
+		}
+	}
+	return found
 }
 
 func packageComments(t *Tree) []Finding {
