@@ -1,0 +1,83 @@
+package config
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+var (
+	testInterval = Duration("test.checkpointing.interval", 10*time.Second, "Doc.", "test.old")
+	testAttempts = Int("test.attempts", 3, 1, "Doc.")
+	testBackend  = Choice("test.backend", "hashmap", "Doc.", []string{"hashmap", "naive"},
+		map[string]string{"filesystem": "hashmap"})
+	testFlag = Bool("test.flag", false, "Doc.")
+)
+
+// TestParseDuration goes through Flink's spellings and what is refused.
+func TestParseDuration(t *testing.T) {
+	for text, want := range map[string]time.Duration{
+		"10": 10 * time.Millisecond, "10 s": 10 * time.Second, "500ms": 500 * time.Millisecond,
+		"1 min": time.Minute, "2 h": 2 * time.Hour, "1 d": 24 * time.Hour, "0": 0,
+		"7 SECONDS": 7 * time.Second,
+	} {
+		got, err := ParseDuration(text)
+		if err != nil || got != want {
+			t.Errorf("ParseDuration(%q) = %v, %v; want %v", text, got, err, want)
+		}
+		if back, err := ParseDuration(FormatDuration(got)); err != nil || back != got {
+			t.Errorf("FormatDuration(%v) does not read back: %v, %v", got, back, err)
+		}
+	}
+	for _, text := range []string{"", "s", "ten s", "10 parsec", "-1 s", "1.5 s", "99999999999 d"} {
+		if got, err := ParseDuration(text); err == nil {
+			t.Errorf("ParseDuration(%q) = %v, want an error", text, got)
+		}
+	}
+}
+
+// TestSettings checks defaults, old keys, aliases and that a bad value names key and value.
+func TestSettings(t *testing.T) {
+	s := NewSettings()
+	if d, err := testInterval.Get(s); err != nil || d != 10*time.Second {
+		t.Fatalf("default = %v, %v", d, err)
+	}
+	s.Set("test.old", "1 min")
+	if d, err := testInterval.Get(s); err != nil || d != time.Minute {
+		t.Fatalf("old key = %v, %v", d, err)
+	}
+	s.Set("test.backend", "FileSystem")
+	if b, err := testBackend.Get(s); err != nil || b != "hashmap" {
+		t.Fatalf("alias = %q, %v", b, err)
+	}
+	s.Set("test.attempts", "0")
+	_, err := testAttempts.Get(s)
+	if err == nil || !strings.Contains(err.Error(), `"test.attempts" = "0": want at least 1`) {
+		t.Fatalf("error = %v", err)
+	}
+	s.Set("test.flag", "yes")
+	if _, err := testFlag.Get(s); err == nil {
+		t.Fatal("a flag of \"yes\" is accepted")
+	}
+}
+
+// TestUnknown checks that a misspelt key is reported with the nearest known one.
+func TestUnknown(t *testing.T) {
+	s := NewSettings()
+	s.Set("test.checkpointing.intervall", "1 s")
+	s.Set("zzz", "1")
+	s.Set("test.flag", "true")
+	var got []string
+	for _, err := range s.Unknown() {
+		got = append(got, err.Error())
+	}
+	want := []string{
+		`config: unknown key "test.checkpointing.intervall": did you mean "test.checkpointing.interval"?`,
+		`config: unknown key "zzz": no key is like it`,
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Fatal(diff)
+	}
+}
