@@ -14,6 +14,8 @@ package fault
 import (
 	"context"
 	"errors"
+	"fmt"
+	"io/fs"
 	"iter"
 
 	"github.com/leat-io/leat/filesystem"
@@ -77,27 +79,30 @@ func (s *Store) Create(ctx context.Context, p string) (filesystem.Writer, error)
 		}
 		return nil, err
 	}
-	return &writer{Writer: w, ctx: ctx, plan: s.plan, path: p}, nil
+	return &writer{Writer: w, ctx: ctx, store: s, path: p}, nil
 }
 
 // writer is a writer with scripted faults. It holds the context of Create, which bounds the
 // writing.
 type writer struct {
 	filesystem.Writer
-	ctx  context.Context
-	plan *Plan
-	path filesystem.Path
+	ctx   context.Context
+	store *Store
+	path  filesystem.Path
 
-	// failed is set by an injected fault in Write. The wrapped writer knows nothing of it, so the
-	// promise that Write and Prepare then fail is kept here.
+	// failed is what Write and Prepare return after an injected fault. The wrapped writer knows
+	// nothing of the fault, so this promise of the contract is kept here.
 	failed error
+	// lost is the token of a Prepare whose answer was lost. To the wrapped writer it succeeded, so
+	// Abort has to discard it.
+	lost filesystem.Token
 }
 
 func (w *writer) Write(b []byte) (n int, err error) {
 	if w.failed != nil {
 		return 0, w.failed
 	}
-	w.failed = w.plan.do(w.ctx, OpWrite, w.path, func() (err error) {
+	w.failed = w.store.plan.do(w.ctx, OpWrite, w.path, func() (err error) {
 		n, err = w.Writer.Write(b)
 		return err
 	})
@@ -109,17 +114,28 @@ func (w *writer) Prepare(ctx context.Context) (filesystem.Token, error) {
 		return nil, w.failed
 	}
 	var token filesystem.Token
-	err := w.plan.do(ctx, OpPrepare, w.path, func() (err error) {
+	err := w.store.plan.do(ctx, OpPrepare, w.path, func() (err error) {
 		token, err = w.Writer.Prepare(ctx)
 		return err
 	})
 	if token != nil {
-		w.plan.remember(token, w.path)
+		w.store.plan.remember(token, w.path)
 	}
 	if err != nil {
+		w.lost = token
+		w.failed = fmt.Errorf("fault: write %q: the writer has ended: %w", w.path, fs.ErrClosed)
 		return nil, err
 	}
 	return token, nil
+}
+
+func (w *writer) Abort() error {
+	w.failed = nil // From here on the wrapped writer answers.
+	err := w.Writer.Abort()
+	if w.lost != nil {
+		err = errors.Join(err, w.store.inner.Discard(context.WithoutCancel(w.ctx), w.lost))
+	}
+	return err
 }
 
 // CreateIfAbsent implements filesystem.FileSystem.
