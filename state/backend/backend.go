@@ -85,8 +85,10 @@ type Keys struct {
 }
 
 // Row addresses a row of a table. Zero means absent. A Row is valid until the next call
-// that may move rows: Resolve with Insert, Delete, Table.Restore, or the end of the batch.
-// It must never be stored beyond the batch.
+// that may move rows (Resolve with Insert or InsertClean on the same pane, Restore), until
+// the row itself is deleted or its pane dropped, and at most until the end of the batch or
+// the next Snapshot.Step. Deleting other rows does not matter. It must never be stored
+// beyond the batch.
 type Row uintptr
 
 // Direct is implemented by tables of which a Row is the address of its fixed part, for as
@@ -225,9 +227,9 @@ type Backend interface {
 	Begin(checkpoint uint64, full bool) (Snapshot, error)
 	// Confirm says that the snapshot of this checkpoint is durable: rows unchanged since it
 	// are clean. It implies all earlier ones. A checkpoint that is never confirmed needs no
-	// call; its rows stay changed. An unknown checkpoint, or one before the last confirmed,
-	// has no effect. It may come while a later snapshot is being copied, which it does not
-	// change.
+	// call; its rows stay changed. An unknown checkpoint, one released before its image was
+	// complete, or one before the last confirmed has no effect. It may come while a later
+	// snapshot is being copied, which it does not change.
 	Confirm(checkpoint uint64)
 	// Restore inserts entries, whose keys lie inside bounds, into a pane as clean rows: an
 	// entry out of bounds, out of order, deleted or damaged is an error, after which the
