@@ -17,7 +17,7 @@ import (
 
 // createAttempts bounds how often the directory of a new object may be pruned between making the
 // directory and making the file in it.
-const createAttempts = 16
+const createAttempts = 1000
 
 // Create implements filesystem.FileSystem.
 func (s *Store) Create(ctx context.Context, p string) (filesystem.Writer, error) {
@@ -50,8 +50,10 @@ func (s *Store) create(ctx context.Context, p filesystem.Path) (*writer, error) 
 
 // newInProgress makes an empty file in progress for target, with the directories it needs.
 func (s *Store) newInProgress(target filesystem.Path) (*os.File, filesystem.Path, error) {
+	var made []filesystem.Path
 	for attempt := 1; ; attempt++ {
-		if err := s.makeDir(path.Dir(target)); err != nil {
+		var err error
+		if made, err = s.makeDir(path.Dir(target), made); err != nil {
 			return nil, "", err
 		}
 		p := filesystem.InProgressPath(target, rand.Text())
@@ -61,8 +63,26 @@ func (s *Store) newInProgress(target filesystem.Path) (*os.File, filesystem.Path
 		if errors.Is(err, fs.ErrNotExist) && attempt < createAttempts {
 			continue
 		}
-		return file, p, err
+		if err != nil {
+			return nil, "", err
+		}
+		// The directories are synced only now that the file keeps them from being pruned: syncing
+		// takes so long that a busy pruner would win every time.
+		if err := s.syncMade(made); err != nil {
+			return nil, "", errors.Join(err, file.Close(), s.unlink(p))
+		}
+		return file, p, nil
 	}
+}
+
+// syncMade makes the names of new directories durable.
+func (s *Store) syncMade(made []filesystem.Path) error {
+	for _, dir := range made {
+		if err := s.syncDir(path.Dir(dir)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // writer implements filesystem.Writer. Its states: open, ended by Prepare or Abort, and of those
@@ -183,37 +203,31 @@ func (s *Store) unlink(p filesystem.Path) error {
 	return nil
 }
 
-// makeDir makes a directory and those above it, durably.
+// makeDir makes a directory and those above it, and appends those it made to made.
 //
 // A directory found in place may have been made a moment ago by somebody who has not synced its
 // parent yet. It is not synced again here: a journaling file system writes the making of a
 // directory no later than the sync of what is in it, which Prepare and Publish do.
-func (s *Store) makeDir(dir filesystem.Path) error {
+func (s *Store) makeDir(dir filesystem.Path, made []filesystem.Path) ([]filesystem.Path, error) {
 	found, err := os.Stat(s.osPath(dir))
-	if err == nil && found.IsDir() {
-		return nil
+	switch {
+	case err == nil && found.IsDir():
+		return made, nil
+	case err == nil, errors.Is(err, syscall.ENOTDIR):
+		return made, fmt.Errorf("%q is not a directory or is below an object", dir)
+	case !errors.Is(err, fs.ErrNotExist) || dir == "/":
+		return made, err
 	}
-	if err == nil {
-		return fmt.Errorf("%q is not a directory", dir)
+	if made, err = s.makeDir(path.Dir(dir), made); err != nil {
+		return made, err
 	}
-	if errors.Is(err, syscall.ENOTDIR) {
-		return fmt.Errorf("a parent of %q is not a directory", dir)
+	switch err = os.Mkdir(s.osPath(dir), 0o755); {
+	case err == nil:
+		return append(made, dir), nil
+	case errors.Is(err, fs.ErrExist), errors.Is(err, fs.ErrNotExist):
+		return made, nil // Made or pruned by others meanwhile; newInProgress tries again.
 	}
-	if !errors.Is(err, fs.ErrNotExist) || dir == "/" {
-		return err
-	}
-	if err := s.makeDir(path.Dir(dir)); err != nil {
-		return err
-	}
-	// Pruned or made by others meanwhile: newInProgress comes back for the first.
-	err = os.Mkdir(s.osPath(dir), 0o755)
-	if err != nil && !errors.Is(err, fs.ErrExist) && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	if err := s.syncDir(path.Dir(dir)); err != nil && !absent(err) {
-		return err
-	}
-	return nil
+	return made, err
 }
 
 // syncDir makes the names in a directory durable.
