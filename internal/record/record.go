@@ -2,21 +2,21 @@
 // barrier, status and end of data.
 //
 // Main types: [Element], one item on a channel; [Batch], the one envelope for data, holding
-// either columns or a typed slice; [Rows], the typed payload. The package moves nothing
+// either columns or a typed slice; [Rows], the typed payload; [RowsPool] and
+// [ColumnsRecycler], where batches come from and return to. The package moves nothing
 // itself; gates and exchanges do.
 //
-// A Batch is filled by one goroutine and immutable once sent; it is reference-counted, and
-// the last Release gives it back to the pool it came from. An Element is passed by value.
+// Life of a batch: (1) a pool hands it out with one reference and no rows; (2) one goroutine
+// fills it; (3) it is sent and from then on immutable, every channel owning a reference;
+// (4) the last Release gives it back to its pool. Fill it from one goroutine; Retain, Share
+// and Release are safe for concurrent use by owners of a reference; pools are safe for
+// concurrent use. An Element is passed by value.
 //
 // Semantics: Flink's StreamElement (records, Watermark, CheckpointBarrier, WatermarkStatus)
 // and EndOfData.
 package record
 
-import (
-	"sync/atomic"
-
-	"github.com/leat-io/leat/eventtime"
-)
+import "github.com/leat-io/leat/eventtime"
 
 // Kind says which member of the sum an Element is.
 type Kind uint8
@@ -56,30 +56,3 @@ const (
 	UpdateAfter
 	Delete
 )
-
-// Batch is records moved together. Slices that are not nil have at least Len entries.
-type Batch struct {
-	Len        int
-	Timestamps []eventtime.Timestamp // nil: the records carry no time
-	Kinds      []RowKind             // nil: all Insert
-	Hashes     []uint64              // hash id 1 of the key; nil when not keyed
-	// Selection lists the rows that count, ascending; nil means all. It belongs to the
-	// envelope: two envelopes may share a payload under different selections.
-	Selection []uint16
-	// Payload is *Rows[T] or *batch.Columns.
-	Payload any
-
-	owner Recycler
-	refs  atomic.Int32
-}
-
-// Rows is the payload of a typed batch.
-type Rows[T any] struct {
-	Items []T
-}
-
-// Recycler takes back batches nobody refers to any more. It must be safe for concurrent
-// use.
-type Recycler interface {
-	Recycle(b *Batch)
-}
