@@ -2,6 +2,7 @@ package types
 
 import (
 	"reflect"
+	"slices"
 	"unsafe"
 
 	"github.com/leat-io/leat/internal/base/invariant"
@@ -56,21 +57,24 @@ func (c *KeyCodec[K]) Words() int { return c.words }
 // Hash returns the hash (hash id 1) of k.
 func (c *KeyCodec[K]) Hash(k K) uint64 { return c.root.hash(unsafe.Pointer(&k)) }
 
-// HashAll writes the hash (hash id 1) of keys[i] to dst[i]; dst is at least as long as keys.
-func (c *KeyCodec[K]) HashAll(dst []uint64, keys []K) {
-	dst = dst[:len(keys)]
+// HashAll appends the hash (hash id 1) of every key to dst.
+func (c *KeyCodec[K]) HashAll(dst []uint64, keys []K) []uint64 {
 	if len(keys) == 0 {
-		return
+		return dst
 	}
+	old := len(dst)
+	dst = slices.Grow(dst, len(keys))[:old+len(keys)]
+	to := dst[old:]
 	base := unsafe.Pointer(unsafe.SliceData(keys))
 	var k K
 	// When the part fills all of K, the keys are a run of numbers or strings.
-	if c.root.size == unsafe.Sizeof(k) && hashNumbers(dst, base, c.root.kind) {
-		return
+	if c.root.size == unsafe.Sizeof(k) && hashNumbers(to, base, c.root.kind) {
+		return dst
 	}
 	for i := range keys {
-		dst[i] = c.root.hash(unsafe.Pointer(&keys[i]))
+		to[i] = c.root.hash(unsafe.Pointer(&keys[i]))
 	}
+	return dst
 }
 
 // AppendWords appends the words of every key to dst, Words of them for each. Words must not be 0.
