@@ -66,102 +66,106 @@ func readFile(p string) func(t *testing.T, s *fault.Store) error {
 	}
 }
 
+var errLost = errors.New("answer lost")
+
+// scripts are calls over a store in memory, each script with its rule and how often it matches.
+var scripts = []struct {
+	name  string
+	rule  fault.Rule
+	hits  int
+	steps []step
+}{
+	{
+		name: "before the effect, second hit only",
+		rule: fault.Rule{Op: fault.OpCreateIfAbsent, Hit: 2, Before: fault.ErrInjected},
+		hits: 3,
+		steps: []step{
+			{"first", createIfAbsent("/1"), nil},
+			{"second", createIfAbsent("/2"), fault.ErrInjected},
+			{"no effect", stat("/2"), filesystem.ErrNotExist},
+			{"third", createIfAbsent("/2"), nil},
+		},
+	},
+	{
+		name: "after the effect",
+		rule: fault.Rule{Op: fault.OpCreateIfAbsent, Hit: 1, After: errLost},
+		hits: 2,
+		steps: []step{
+			{"lost", createIfAbsent("/1"), errLost},
+			{"there", stat("/1"), nil},
+			{"again", createIfAbsent("/1"), filesystem.ErrExists},
+		},
+	},
+	{
+		name: "base name glob",
+		rule: fault.Rule{Glob: "checkpoint-*", Before: fault.ErrInjected},
+		hits: 2,
+		steps: []step{
+			{"matches", createIfAbsent("/jobs/checkpoint-7"), fault.ErrInjected},
+			{"matches another operation", stat("/checkpoint-1"), fault.ErrInjected},
+			{"does not match", createIfAbsent("/checkpoint-7/other"), nil},
+		},
+	},
+	{
+		name: "whole path glob",
+		rule: fault.Rule{Glob: "/a/*", Before: fault.ErrInjected},
+		hits: 1,
+		steps: []step{
+			{"matches", createIfAbsent("/a/x"), fault.ErrInjected},
+			{"deeper", createIfAbsent("/a/x/y"), nil},
+		},
+	},
+	{
+		name: "write",
+		rule: fault.Rule{Op: fault.OpWrite, Glob: "x", Hit: 1, After: errLost},
+		hits: 2,
+		steps: []step{
+			{"write", writeFile("/x"), errLost},
+			{"nothing there", stat("/x"), filesystem.ErrNotExist},
+			{"again", writeFile("/x"), nil},
+		},
+	},
+	{
+		name:  "prepare, answer lost",
+		rule:  fault.Rule{Op: fault.OpPrepare, After: errLost},
+		hits:  1,
+		steps: []step{{"prepare", writeFile("/x"), errLost}},
+	},
+	{
+		name: "publish by path of the token, answer lost",
+		rule: fault.Rule{Op: fault.OpPublish, Glob: "/x", After: errLost},
+		hits: 1,
+		steps: []step{
+			{"other path", writeFile("/y"), nil},
+			{"publish", writeFile("/x"), errLost},
+			{"there all the same", readFile("/x"), nil},
+		},
+	},
+	{
+		name: "create, answer lost",
+		rule: fault.Rule{Op: fault.OpCreate, After: errLost},
+		hits: 1,
+		steps: []step{
+			{"create", writeFile("/x"), errLost},
+		},
+	},
+	{
+		name: "open and read",
+		rule: fault.Rule{Op: fault.OpReadAt, Hit: 1, Before: fault.ErrInjected},
+		hits: 2,
+		steps: []step{
+			{"write", writeFile("/x"), nil},
+			{"read", readFile("/x"), fault.ErrInjected},
+			{"again", readFile("/x"), nil},
+		},
+	},
+}
+
 // Goal: rules act on the operation, path and hit they name, before or after the effect, and are
 // counted. Nothing is left in progress by a caller that aborts and discards as it should.
 // Method: scripts of calls over a store in memory, each with its rule.
 func TestRules(t *testing.T) {
-	lost := errors.New("answer lost")
-	for _, c := range []struct {
-		name  string
-		rule  fault.Rule
-		hits  int
-		steps []step
-	}{
-		{
-			name: "before the effect, second hit only",
-			rule: fault.Rule{Op: fault.OpCreateIfAbsent, Hit: 2, Before: fault.ErrInjected},
-			hits: 3,
-			steps: []step{
-				{"first", createIfAbsent("/1"), nil},
-				{"second", createIfAbsent("/2"), fault.ErrInjected},
-				{"no effect", stat("/2"), filesystem.ErrNotExist},
-				{"third", createIfAbsent("/2"), nil},
-			},
-		},
-		{
-			name: "after the effect",
-			rule: fault.Rule{Op: fault.OpCreateIfAbsent, Hit: 1, After: lost},
-			hits: 2,
-			steps: []step{
-				{"lost", createIfAbsent("/1"), lost},
-				{"there", stat("/1"), nil},
-				{"again", createIfAbsent("/1"), filesystem.ErrExists},
-			},
-		},
-		{
-			name: "base name glob",
-			rule: fault.Rule{Glob: "checkpoint-*", Before: fault.ErrInjected},
-			hits: 2,
-			steps: []step{
-				{"matches", createIfAbsent("/jobs/checkpoint-7"), fault.ErrInjected},
-				{"matches another operation", stat("/checkpoint-1"), fault.ErrInjected},
-				{"does not match", createIfAbsent("/checkpoint-7/other"), nil},
-			},
-		},
-		{
-			name: "whole path glob",
-			rule: fault.Rule{Glob: "/a/*", Before: fault.ErrInjected},
-			hits: 1,
-			steps: []step{
-				{"matches", createIfAbsent("/a/x"), fault.ErrInjected},
-				{"deeper", createIfAbsent("/a/x/y"), nil},
-			},
-		},
-		{
-			name: "write",
-			rule: fault.Rule{Op: fault.OpWrite, Glob: "x", Hit: 1, After: lost},
-			hits: 2,
-			steps: []step{
-				{"write", writeFile("/x"), lost},
-				{"nothing there", stat("/x"), filesystem.ErrNotExist},
-				{"again", writeFile("/x"), nil},
-			},
-		},
-		{
-			name:  "prepare, answer lost",
-			rule:  fault.Rule{Op: fault.OpPrepare, After: lost},
-			hits:  1,
-			steps: []step{{"prepare", writeFile("/x"), lost}},
-		},
-		{
-			name: "publish by path of the token, answer lost",
-			rule: fault.Rule{Op: fault.OpPublish, Glob: "/x", After: lost},
-			hits: 1,
-			steps: []step{
-				{"other path", writeFile("/y"), nil},
-				{"publish", writeFile("/x"), lost},
-				{"there all the same", readFile("/x"), nil},
-			},
-		},
-		{
-			name: "create, answer lost",
-			rule: fault.Rule{Op: fault.OpCreate, After: lost},
-			hits: 1,
-			steps: []step{
-				{"create", writeFile("/x"), lost},
-			},
-		},
-		{
-			name: "open and read",
-			rule: fault.Rule{Op: fault.OpReadAt, Hit: 1, Before: fault.ErrInjected},
-			hits: 2,
-			steps: []step{
-				{"write", writeFile("/x"), nil},
-				{"read", readFile("/x"), fault.ErrInjected},
-				{"again", readFile("/x"), nil},
-			},
-		},
-	} {
+	for _, c := range scripts {
 		t.Run(c.name, func(t *testing.T) {
 			c.rule.Name = "rule"
 			p := plan(t, c.rule)
