@@ -138,6 +138,26 @@ func TestDamagedObjectIsNotPublished(t *testing.T) {
 	}
 }
 
+// Goal: a writer whose file a clean-up has removed, or replaced, gets no token.
+// Method: remove or replace the file in progress before Prepare.
+func TestPrepareAfterCleanUp(t *testing.T) {
+	for _, replace := range []bool{false, true} {
+		f := newFixture(t)
+		w, err := f.Create(t.Context(), "/object")
+		f.must(err)
+		file := filepath.Join(f.root, f.names()[0])
+		f.must(os.Remove(file))
+		if replace {
+			f.must(os.WriteFile(file, nil, 0o644))
+		}
+		if token, err := w.Prepare(t.Context()); err == nil || token != nil {
+			t.Errorf("replace=%v: token of %d bytes, error %v", replace, len(token), err)
+		}
+		f.must(w.Abort())
+		f.wantNames()
+	}
+}
+
 // Goal: links are followed, and loops, dangling links and pipes are no obstacle to a listing.
 // Method: one of each beside an object.
 func TestListLinksAndPipes(t *testing.T) {

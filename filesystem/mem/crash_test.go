@@ -87,7 +87,7 @@ func TestCrashClone(t *testing.T) {
 }
 
 // Goal: a crash brings removed objects back until a durable change in their directory.
-// Method: remove and discard in two directories, then prepare something in one of them.
+// Method: remove and discard in two directories, then create in one and prepare in the other.
 func TestCrashUndoesRemovals(t *testing.T) {
 	s := mem.New(mem.Options{})
 	for _, dir := range []string{"/a", "/b"} {
@@ -100,6 +100,8 @@ func TestCrashUndoesRemovals(t *testing.T) {
 		"in progress /a/prepared", "in progress /b/prepared")
 	must(t, s.CreateIfAbsent(t.Context(), "/a/settles", nil))
 	wantListing(t, s.CrashClone(), "/a/settles", "/b/object", "in progress /b/prepared")
+	prepare(t, s, "/b/settles", "x")
+	wantListing(t, s.CrashClone(), "/a/settles", "in progress /b/settles")
 }
 
 // Goal: times come from the given clock, and the scheme from the options.
