@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -359,5 +360,32 @@ func BenchmarkCodec(b *testing.B) {
 			}
 			perRow(b)
 		})
+	}
+}
+
+// Goal: a sent batch may be read, gathered and hashed by several owners at once. Method: do so
+// under the race detector, each owner releasing on its own.
+func TestConcurrentOwners(t *testing.T) {
+	x := codecOf[bid](t)
+	pool := NewPool(x.Schema(), DefaultRows, 1)
+	src := bids(DefaultRows)
+	for range 20 {
+		c := pool.Get()
+		x.Write(src, c, 0)
+		c.Retain(2)
+		var group sync.WaitGroup
+		for range 3 {
+			group.Go(func() {
+				got, err := x.Read(c, nil, nil)
+				out := New(x.Schema(), 2)
+				c.Gather(out, []uint16{3, 1000})
+				c.Hash(make([]uint64, DefaultRows), []int{0, 4})
+				c.Release()
+				if err != nil || cmp.Diff(src, got) != "" || string(out.Text(5, 1)) != src[1000].URL {
+					t.Errorf("records differ, %v", err)
+				}
+			})
+		}
+		group.Wait()
 	}
 }

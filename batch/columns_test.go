@@ -122,7 +122,8 @@ func TestHash(t *testing.T) {
 		}[col]()
 	}
 	got := make([]uint64, 1000)
-	for _, cols := range [][]int{{0}, {1}, {2}, {3}, {4}, {5}, {1, 5}, {5, 1}, {0, 1, 2, 3, 4, 5}, {}} {
+	keys := [][]int{{0}, {1}, {2}, {3}, {4}, {5}, {1, 5}, {5, 1}, {0, 1, 2, 3, 4, 5}, {}}
+	for _, cols := range keys {
 		c.Hash(got, cols)
 		for row := range c.Len {
 			want := types.HashStart

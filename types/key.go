@@ -71,9 +71,7 @@ func (c *KeyCodec[K]) HashAll(dst []uint64, keys []K) []uint64 {
 	if c.root.size == unsafe.Sizeof(k) && hashNumbers(to, base, c.root.kind) {
 		return dst
 	}
-	for i := range keys {
-		to[i] = c.root.hash(unsafe.Pointer(&keys[i]))
-	}
+	hashRun(to, base, unsafe.Sizeof(k), &c.root)
 	return dst
 }
 

@@ -287,3 +287,45 @@ func benchHashAll[K any](b *testing.B, c *KeyCodec[K], keys []K) {
 	}
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*len(keys)), "ns/key")
 }
+
+// Goal: HashAll and AppendWords read every key at its place. Method: runs of different keys
+// against one key at a time.
+func TestKeyRuns(t *testing.T) {
+	checkRun(t, []int64{1, -2, 3})
+	checkRun(t, []int32{1, -2, 3})
+	checkRun(t, []uint32{1, math.MaxUint32, 3})
+	checkRun(t, []int16{1, -2, 3})
+	checkRun(t, []float32{1, -2, 0.5})
+	checkRun(t, []string{"", "b", "a longer string than fits"})
+	checkRun(t, []pair{{1, 2, 3}, {-4, 5, 6}, {7, 8, 255}})
+	checkRun(t, []mixed{{S: "a"}, {n: -1}, {ID: [16]byte{1}}})
+	checkRun(t, [][2]uint32{{1, 2}, {3, 4}, {math.MaxUint32, 6}})
+	checkRun(t, []struct {
+		A bool
+		B int64
+		C uint32
+	}{{true, 1, 2}, {false, -1, 3}})
+}
+
+func checkRun[K any](t *testing.T, keys []K) {
+	t.Helper()
+	c := keyOf[K](t)
+	var hashes, words []uint64
+	for _, k := range keys {
+		hashes = append(hashes, c.Hash(k))
+		if c.Words() > 0 {
+			words = c.AppendWords(words, []K{k})
+		}
+	}
+	if diff := cmp.Diff(hashes, c.HashAll(nil, keys)); diff != "" {
+		t.Errorf("%T: %s", keys, diff)
+	}
+	if c.Words() > 0 {
+		if diff := cmp.Diff(words, c.AppendWords(nil, keys)); diff != "" {
+			t.Errorf("%T: %s", keys, diff)
+		}
+	}
+	if len(c.HashAll(nil, nil)) != 0 {
+		t.Errorf("%T: hashes of nothing", keys)
+	}
+}

@@ -286,3 +286,44 @@ func hashNumbers(dst []uint64, base unsafe.Pointer, kind partKind) bool {
 	}
 	return true
 }
+
+// hashRun hashes a run of keys of size stride at base: a composite part by part, so that the
+// loops know what they read.
+func hashRun(dst []uint64, base unsafe.Pointer, stride uintptr, root *keyPart) {
+	if root.kind != foldPart {
+		for i := range dst {
+			dst[i] = root.hash(unsafe.Add(base, uintptr(i)*stride))
+		}
+		return
+	}
+	for i := range dst {
+		dst[i] = HashStart
+	}
+	base = unsafe.Add(base, root.offset)
+	for j := range root.parts {
+		part := &root.parts[j]
+		at := unsafe.Add(base, part.offset)
+		switch part.kind {
+		case int64Part:
+			foldIntegers[int64](dst, at, stride)
+		case int32Part:
+			foldIntegers[int32](dst, at, stride)
+		case uint32Part:
+			foldIntegers[uint32](dst, at, stride)
+		case boolPart, uint8Part:
+			foldIntegers[uint8](dst, at, stride)
+		default:
+			for i := range dst {
+				dst[i] = Fold(dst[i], part.hash(unsafe.Add(base, uintptr(i)*stride)))
+			}
+		}
+	}
+}
+
+func foldIntegers[V int64 | int32 | uint32 | uint8](
+	dst []uint64, at unsafe.Pointer, stride uintptr,
+) {
+	for i := range dst {
+		dst[i] = Fold(dst[i], Mix64(uint64(*(*V)(unsafe.Add(at, uintptr(i)*stride)))))
+	}
+}

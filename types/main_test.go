@@ -1,0 +1,9 @@
+package types
+
+import (
+	"testing"
+
+	"github.com/leat-io/leat/internal/base/lifecycle/leaktest"
+)
+
+func TestMain(m *testing.M) { leaktest.Main(m) }
