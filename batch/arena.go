@@ -1,12 +1,18 @@
 package batch
 
-import "math"
+import (
+	"math"
+
+	"github.com/leat-io/leat/internal/base/invariant"
+)
 
 const (
 	firstChunkBytes = 16 << 10
 	mostChunkBytes  = 256 << 10
 	// A remainder smaller than this is not worth going on with after its batch was exposed.
 	leastRemainderBytes = 4 << 10
+	// A batch that once held a few huge strings must not keep their memory for ever.
+	mostKeptBytes = 4 << 20
 )
 
 // arena holds the bytes copied into a batch. It writes into one chunk at a time, which is also
@@ -27,8 +33,10 @@ const unlisted = -1
 func (a *arena) reset(kept bool) {
 	used := len(a.chunk)
 	switch {
+	case cap(a.chunk) > mostKeptBytes:
+		a.chunk = nil
 	case !kept && a.total > cap(a.chunk):
-		a.chunk = make([]byte, 0, min(a.total+a.total/4, math.MaxInt32)) // one chunk next time
+		a.chunk = make([]byte, 0, min(a.total+a.total/4, mostKeptBytes)) // one chunk next time
 	case !kept:
 		a.chunk = a.chunk[:0]
 	case cap(a.chunk)-used < leastRemainderBytes:
@@ -42,6 +50,9 @@ func (a *arena) reset(kept bool) {
 
 // reserve returns n bytes to write to, their buffer index and offset.
 func (c *Columns) reserve(n int) (to []byte, buf, off uint32) {
+	if n > math.MaxUint32 {
+		invariant.Fail("string of %d bytes in a batch, want at most %d", n, uint32(math.MaxUint32))
+	}
 	a := &c.arena
 	used := len(a.chunk)
 	if a.index == unlisted || cap(a.chunk)-used < n {

@@ -52,7 +52,7 @@ type Column struct {
 	spareValid []uint64 // for reuse as Valid
 }
 
-// Columns is a batch of rows of one schema.
+// Columns is a batch of rows of one schema, made by [New] or a [Pool].
 type Columns struct {
 	Schema  *types.Schema
 	Len     int      // rows in use

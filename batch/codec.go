@@ -60,6 +60,9 @@ func (x *StructCodec[T]) Read(c *Columns, sel []uint16, dst []T) ([]T, error) {
 	}
 	old := len(dst)
 	dst = extend(dst, n)
+	if !x.layout.Whole {
+		clear(dst[old:]) // fields that are no columns
+	}
 	r := span{stride: x.layout.Size}
 	for from := 0; from < n; from += codecBlock {
 		r.rows = min(codecBlock, n-from)
@@ -75,7 +78,7 @@ func (x *StructCodec[T]) Read(c *Columns, sel []uint16, dst []T) ([]T, error) {
 	return dst, nil
 }
 
-// extend appends n records to dst, zero or left over from earlier use: all their fields are set.
+// extend appends n records to dst, zero or left over from earlier use.
 func extend[T any](dst []T, n int) []T {
 	if cap(dst)-len(dst) >= n {
 		return dst[:len(dst)+n]

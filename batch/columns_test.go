@@ -258,3 +258,26 @@ func TestPool(t *testing.T) {
 	lone.Release()
 	lone.Release()
 }
+
+// Goal: a batch does not keep the memory of huge strings, but does keep that of usual ones.
+// Method: look at the chunk after refilling with either.
+func TestArenaKeepsUsualSizes(t *testing.T) {
+	c := New(schemaOf(t, "(`s` STRING)"), 100)
+	fillWith := func(length int) {
+		c.Reset()
+		for row := range 100 {
+			c.SetString(0, row, make([]byte, length))
+		}
+	}
+	for range 2 { // once to learn the size, once to use it
+		fillWith(1000)
+	}
+	if n := len(c.Buffers); n != 1 {
+		t.Errorf("usual strings take %d buffers", n)
+	}
+	fillWith(100_000)
+	c.Reset()
+	if n := cap(c.arena.chunk); n > mostKeptBytes {
+		t.Errorf("%d bytes kept", n)
+	}
+}

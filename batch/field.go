@@ -64,26 +64,27 @@ func bindNumbers[G, V number](f *fieldCodec) {
 }
 
 // values returns the slice of a column, whose elements are as large as V.
-func values[V number](col *Column, capacity int) []V {
-	var base unsafe.Pointer
+func values[V number](col *Column) []V {
 	switch col.Physical {
 	case types.Bool8:
-		base = unsafe.Pointer(unsafe.SliceData(col.Bool))
+		return reinterpret[V](col.Bool)
 	case types.Int32:
-		base = unsafe.Pointer(unsafe.SliceData(col.Int32))
+		return reinterpret[V](col.Int32)
 	case types.Int64:
-		base = unsafe.Pointer(unsafe.SliceData(col.Int64))
+		return reinterpret[V](col.Int64)
 	case types.Float32:
-		base = unsafe.Pointer(unsafe.SliceData(col.Float32))
-	case types.Float64:
-		base = unsafe.Pointer(unsafe.SliceData(col.Float64))
+		return reinterpret[V](col.Float32)
 	}
-	return unsafe.Slice((*V)(base), capacity)
+	return reinterpret[V](col.Float64)
+}
+
+func reinterpret[V, E any](s []E) []V {
+	return unsafe.Slice((*V)(unsafe.Pointer(unsafe.SliceData(s))), len(s))
 }
 
 func readNumbers[G, V number](f *fieldCodec, r span, c *Columns) {
 	column := &c.Columns[f.column]
-	from := values[V](column, c.capacity)
+	from := values[V](column)
 	to := unsafe.Add(r.base, f.offset)
 	if r.sel == nil {
 		for i, v := range from[r.first : r.first+r.rows] {
@@ -125,7 +126,7 @@ func (col *Column) validAt(row int) bool {
 }
 
 func writeNumbers[G, V number](f *fieldCodec, w span, c *Columns) {
-	to := values[V](&c.Columns[f.column], c.capacity)[w.first : w.first+w.rows]
+	to := values[V](&c.Columns[f.column])[w.first : w.first+w.rows]
 	from := unsafe.Add(w.base, f.offset)
 	for i := range to {
 		to[i] = V(*(*G)(unsafe.Add(from, uintptr(i)*w.stride)))

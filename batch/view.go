@@ -24,6 +24,14 @@ func InlineView(b []byte) View {
 	return v
 }
 
+// SetInline makes v the view of n bytes, at most InlineBytes, given as two little-endian words with
+// zeros behind the bytes. Decoders that have loaded the bytes as words save a copy with it.
+func (v *View) SetInline(n int, low uint64, high uint32) {
+	v.length = uint32(n)
+	binary.LittleEndian.PutUint64(v.rest[:], low)
+	binary.LittleEndian.PutUint32(v.rest[bufferEnd:], high)
+}
+
 // MakeView returns the view of b, which lies at offset off of buffer buf when it is longer than
 // InlineBytes; else buf and off are ignored.
 func MakeView(b []byte, buf uint32, off uint32) View {
