@@ -1,0 +1,182 @@
+// Package app is what the main function of a job calls: it reads the command line, sets up
+// the environment, runs the job and turns signals, progress and the outcome into what a
+// person or a script sees.
+//
+// Main function: [Main]. The package also links the stores and connectors a program may
+// name by URI.
+//
+// Main is called once, by the main goroutine.
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"strings"
+	"syscall"
+
+	"github.com/leat-io/leat/internal/base/lifecycle"
+	"github.com/leat-io/leat/stream"
+)
+
+// The exit codes of a job's program.
+const (
+	ExitDone     = 0 // FINISHED, or stopped cleanly and ready to continue
+	ExitFailed   = 1 // FAILED
+	ExitUsage    = 2 // the command line, configuration or graph is wrong; nothing ran
+	ExitFenced   = 3 // another process took over the job of this name
+	ExitCanceled = 4 // ended without a last checkpoint
+)
+
+// Option adjusts Main.
+type Option func(*program)
+
+// OnFinished calls f when the job has ended FINISHED, before the program exits. An error
+// makes the program exit with ExitFailed.
+func OnFinished(f func(env *stream.Env, result *stream.Result) error) Option {
+	return func(p *program) { p.finished = f }
+}
+
+// Usage adds text to --help: what the program does and the flags of its own.
+func Usage(text string) Option { return func(p *program) { p.usage = text } }
+
+// Main runs the job that build makes, with the command line of the process, and exits.
+// build may call [stream.Env.Args] for the arguments that are not Leat's.
+func Main(build func(env *stream.Env) error, options ...Option) {
+	p := program{
+		build: build, stdout: os.Stdout, stderr: os.Stderr,
+		name: filepath.Base(os.Args[0]), args: os.Args[1:],
+	}
+	for _, option := range options {
+		option(&p)
+	}
+	os.Exit(p.main(context.Background()))
+}
+
+// program is one call of Main, with what it takes from the process replaced in tests.
+type program struct {
+	build    func(*stream.Env) error
+	finished func(*stream.Env, *stream.Result) error
+	usage    string
+	name     string
+	args     []string
+	stdout   io.Writer
+	stderr   io.Writer
+}
+
+func (p *program) main(ctx context.Context) int {
+	flags, err := parseFlags(p.args)
+	if err != nil {
+		return p.refuse(err)
+	}
+	if flags.help {
+		p.help()
+		return ExitDone
+	}
+	env := stream.NewEnv(strings.TrimSuffix(p.name, ".exe"))
+	line := newProgressLine(p.stderr)
+	level := slog.LevelWarn
+	if err := level.UnmarshalText([]byte(flags.logLevel)); err != nil {
+		return p.refuse(fmt.Errorf("flag --log-level %q: want debug, info, warn or error",
+			flags.logLevel))
+	}
+	env.SetLogger(slog.New(slog.NewTextHandler(line.above(), &slog.HandlerOptions{Level: level})))
+	flags.apply(env)
+	if err := p.build(env); err != nil {
+		return p.refuse(err)
+	}
+	return p.execute(ctx, env, line)
+}
+
+// execute runs the job under signals: the first asks for a clean stop, the second ends it.
+func (p *program) execute(ctx context.Context, env *stream.Env, line *progressLine) int {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	stop := make(chan struct{})
+	env.StopOn(stop)
+	env.OnProgress(line.show)
+	signals := make(chan os.Signal, 2) // the two that matter
+	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
+	group := lifecycle.NewGroup(ctx, "signals")
+	group.Go("signals", func(ctx context.Context) error {
+		stopping := false
+		for {
+			select {
+			case <-ctx.Done():
+				return nil
+			case <-signals:
+				if stopping {
+					line.note("second signal: ending without a checkpoint")
+					cancel()
+					return nil
+				}
+				stopping = true
+				line.note("stopping with a last checkpoint; a second signal ends at once")
+				close(stop)
+			}
+		}
+	})
+	result, err := env.Execute(ctx)
+	signal.Stop(signals)
+	group.Stop()
+	werr := group.Wait()
+	line.finish()
+	if err == nil {
+		err = werr
+	}
+	return p.report(env, result, err)
+}
+
+// report prints how the job ended and returns the exit code.
+func (p *program) report(env *stream.Env, result *stream.Result, err error) int {
+	switch {
+	case errors.Is(err, stream.ErrFenced):
+		fmt.Fprintf(p.stderr, "%s: %v\n", env.Name(), err)
+		return ExitFenced
+	case result == nil:
+		return p.refuse(err)
+	case err != nil:
+		fmt.Fprintf(p.stderr, "%s %s: %v\n", env.Name(), result.Status, err)
+		return ExitFailed
+	}
+	fmt.Fprintf(p.stderr, "%s %s: %s\n", env.Name(), result.Status, summary(result))
+	switch result.Status {
+	case "CANCELED":
+		return ExitCanceled
+	case "SUSPENDED":
+		fmt.Fprintf(p.stderr, "continue with: --from latest\n")
+		return ExitDone
+	}
+	if p.finished != nil {
+		if err := p.finished(env, result); err != nil {
+			fmt.Fprintf(p.stderr, "%s: %v\n", env.Name(), err)
+			return ExitFailed
+		}
+	}
+	return ExitDone
+}
+
+func summary(r *stream.Result) string {
+	text := fmt.Sprintf("%s records read, %s written", grouped(r.Last.RecordsIn),
+		grouped(r.Last.RecordsOut))
+	if r.Restored > 0 {
+		text += fmt.Sprintf(", continued from checkpoint %d", r.Restored)
+	}
+	if r.Checkpoint > 0 {
+		text += fmt.Sprintf(", last checkpoint %d", r.Checkpoint)
+	}
+	if r.Last.Restarts > 0 {
+		text += fmt.Sprintf(", restarts %d", r.Last.Restarts)
+	}
+	return text
+}
+
+func (p *program) refuse(err error) int {
+	fmt.Fprintf(p.stderr, "%s: %v\n", p.name, err)
+	return ExitUsage
+}

@@ -1,0 +1,181 @@
+package app
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/leat-io/leat/config"
+	"github.com/leat-io/leat/stream"
+)
+
+// flags are Leat's own; all else on the command line belongs to the program.
+type flags struct {
+	help          bool
+	parallelism   string
+	from          string
+	requireState  bool
+	allowLost     bool
+	name          string
+	checkpointDir string
+	logLevel      string
+	settings      [][2]string
+	rest          []string
+}
+
+// flag describes one of Leat's flags. With value, its text is the next argument or follows
+// "=".
+type flag struct {
+	long, short string
+	old         string // another spelling
+	value       string // what to call the value in help; "" for a switch
+	doc         string
+	set         func(f *flags, text string) error
+}
+
+func text(field func(*flags) *string) func(*flags, string) error {
+	return func(f *flags, text string) error {
+		*field(f) = text
+		return nil
+	}
+}
+
+func on(field func(*flags) *bool) func(*flags, string) error {
+	return func(f *flags, _ string) error {
+		*field(f) = true
+		return nil
+	}
+}
+
+var known = []flag{
+	{long: "parallelism", short: "p", value: "N", doc: "number of subtasks of every operator",
+		set: text(func(f *flags) *string { return &f.parallelism })},
+	{long: "from", short: "s", old: "fromSavepoint", value: "WHERE",
+		doc: `start from a checkpoint: "latest", its directory, or its _metadata file`,
+		set: text(func(f *flags) *string { return &f.from })},
+	{long: "require-state", doc: "with --from latest: fail when there is no checkpoint yet",
+		set: on(func(f *flags) *bool { return &f.requireState })},
+	{long: "allow-non-restored-state", short: "n", old: "allowNonRestoredState",
+		doc: "accept state of operators that the job no longer has",
+		set: on(func(f *flags) *bool { return &f.allowLost })},
+	{long: "name", value: "NAME", doc: "name of the job, which its checkpoints are kept under",
+		set: text(func(f *flags) *string { return &f.name })},
+	{long: "checkpoint-dir", value: "URI", doc: "directory of checkpoints (default .leat)",
+		set: text(func(f *flags) *string { return &f.checkpointDir })},
+	{long: "define", short: "D", value: "KEY=VALUE", doc: "set a configuration key (repeatable)",
+		set: func(f *flags, text string) error {
+			key, value, ok := strings.Cut(text, "=")
+			if !ok || key == "" {
+				return fmt.Errorf("flag -D %q: want key=value", text)
+			}
+			f.settings = append(f.settings, [2]string{key, value})
+			return nil
+		}},
+	{long: "log-level", value: "LEVEL", doc: "debug, info, warn (default) or error",
+		set: text(func(f *flags) *string { return &f.logLevel })},
+	{long: "help", short: "h", doc: "print this and exit",
+		set: on(func(f *flags) *bool { return &f.help })},
+}
+
+// parseFlags takes Leat's flags wherever they stand; everything else is kept in order for
+// the program. "--" ends Leat's flags.
+func parseFlags(args []string) (*flags, error) {
+	f := &flags{logLevel: "warn"}
+	for i := 0; i < len(args); i++ {
+		if args[i] == "--" {
+			f.rest = append(f.rest, args[i+1:]...)
+			break
+		}
+		match, value, inline := find(args[i])
+		if match == nil {
+			f.rest = append(f.rest, args[i])
+			continue
+		}
+		if match.value == "" && inline {
+			return nil, fmt.Errorf("flag %s: takes no value", args[i])
+		}
+		if match.value != "" && !inline {
+			i++
+			if i == len(args) {
+				return nil, fmt.Errorf("flag %s: want a value %s", args[i-1], match.value)
+			}
+			value = args[i]
+		}
+		if err := match.set(f, value); err != nil {
+			return nil, err
+		}
+	}
+	return f, nil
+}
+
+// find returns the flag that an argument names, and the value that stands in it. Long names
+// may have one dash or two, as in Flink and in Go.
+func find(arg string) (match *flag, value string, inline bool) {
+	if len(arg) < 2 || arg[0] != '-' {
+		return nil, "", false
+	}
+	if strings.HasPrefix(arg, "-D") && len(arg) > 2 {
+		for i := range known {
+			if known[i].short == "D" {
+				return &known[i], arg[2:], true
+			}
+		}
+	}
+	name, value, inline := strings.Cut(strings.TrimPrefix(strings.TrimPrefix(arg, "-"), "-"), "=")
+	for i := range known {
+		k := &known[i]
+		long := name == k.long || name != "" && name == k.old
+		short := name == k.short && name != "" && !strings.HasPrefix(arg, "--")
+		if long || short {
+			return k, value, inline
+		}
+	}
+	return nil, "", false
+}
+
+// apply puts the flags into the environment; -D gives way to the flags of the same meaning.
+func (f *flags) apply(env *stream.Env) {
+	for _, s := range f.settings {
+		env.Set(s[0], s[1])
+	}
+	if f.name != "" {
+		env.SetName(f.name)
+	}
+	if f.parallelism != "" {
+		env.Set(stream.Parallelism.Key(), f.parallelism)
+	}
+	if f.checkpointDir != "" {
+		env.Set(stream.CheckpointDirectory.Key(), f.checkpointDir)
+	}
+	env.Restore(f.from)
+	if f.requireState {
+		env.RequireState()
+	}
+	if f.allowLost {
+		env.AllowNonRestoredState()
+	}
+	env.SetArgs(f.rest)
+}
+
+// help prints usage, flags and configuration keys.
+func (p *program) help() {
+	w := p.stdout
+	fmt.Fprintf(w, "Usage: %s [flags] [arguments of the program]\n", p.name)
+	if p.usage != "" {
+		fmt.Fprintf(w, "\n%s\n", strings.TrimSpace(p.usage))
+	}
+	fmt.Fprintf(w, "\nFlags:\n")
+	for _, k := range known {
+		name := "    --" + k.long
+		if k.short != "" {
+			name = "-" + k.short + ", --" + k.long
+		}
+		if k.value != "" {
+			name += " " + k.value
+		}
+		fmt.Fprintf(w, "  %-34s %s\n", name, k.doc)
+	}
+	fmt.Fprintf(w, "\nConfiguration keys for -D:\n")
+	for _, d := range config.All() {
+		fmt.Fprintf(w, "  %s (%s, default %s)\n      %s\n", d.Key, d.Type, d.Default, d.Doc)
+	}
+}

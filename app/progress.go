@@ -1,0 +1,126 @@
+package app
+
+import (
+	"fmt"
+	"io"
+	"math"
+	"os"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/leat-io/leat/eventtime"
+	"github.com/leat-io/leat/stream"
+	"golang.org/x/term"
+)
+
+// progressLine keeps one line at the bottom of a terminal up to date. Without a terminal it
+// shows nothing; notes and log lines pass either way. Safe for concurrent use.
+type progressLine struct {
+	out      io.Writer
+	terminal bool
+	mu       struct {
+		sync.Mutex
+		shown bool
+		last  uint64
+		at    time.Time
+	}
+}
+
+func newProgressLine(out io.Writer) *progressLine {
+	p := &progressLine{out: out}
+	if file, ok := out.(*os.File); ok {
+		p.terminal = term.IsTerminal(int(file.Fd()))
+	}
+	return p
+}
+
+const eraseLine = "\r\x1b[K"
+
+// show draws the line.
+func (p *progressLine) show(now stream.Progress) {
+	if !p.terminal {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	at := time.Now()
+	rate := 0.0
+	if !p.mu.at.IsZero() && now.RecordsIn >= p.mu.last {
+		rate = float64(now.RecordsIn-p.mu.last) / at.Sub(p.mu.at).Seconds()
+	}
+	p.mu.last, p.mu.at, p.mu.shown = now.RecordsIn, at, true
+	fmt.Fprint(p.out, eraseLine, progressText(now, rate))
+}
+
+func progressText(now stream.Progress, rate float64) string {
+	text := fmt.Sprintf("%s  %s records  %s/s", now.Status, grouped(now.RecordsIn),
+		grouped(uint64(rate)))
+	if now.Watermark != math.MinInt64 && now.Watermark != math.MaxInt64 {
+		at := eventtime.Timestamp(now.Watermark).Time()
+		text += "  watermark " + at.Format("2006-01-02 15:04:05")
+	}
+	if now.LastCheckpoint > 0 {
+		text += fmt.Sprintf("  checkpoint %d (%v, %s)", now.LastCheckpoint,
+			now.LastDuration.Round(time.Millisecond), byteSize(now.LastBytes))
+	}
+	if now.Restarts > 0 {
+		text += fmt.Sprintf("  restarts %d", now.Restarts)
+	}
+	return text
+}
+
+// note prints a line above the progress line.
+func (p *progressLine) note(text string) { fmt.Fprintln(p.above(), text) }
+
+// finish removes the line.
+func (p *progressLine) finish() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.eraseLocked()
+}
+
+func (p *progressLine) eraseLocked() {
+	if p.mu.shown {
+		fmt.Fprint(p.out, eraseLine)
+		p.mu.shown = false
+	}
+}
+
+// above returns a writer of whole lines that keeps them clear of the progress line.
+func (p *progressLine) above() io.Writer { return aboveLine{p} }
+
+type aboveLine struct{ p *progressLine }
+
+// Write writes b, whole lines, above the progress line.
+func (a aboveLine) Write(b []byte) (int, error) {
+	a.p.mu.Lock()
+	defer a.p.mu.Unlock()
+	a.p.eraseLocked()
+	return a.p.out.Write(b)
+}
+
+// grouped writes n with commas between thousands.
+func grouped(n uint64) string {
+	digits := strconv.FormatUint(n, 10)
+	var out []byte
+	for i := range len(digits) {
+		if i > 0 && (len(digits)-i)%3 == 0 {
+			out = append(out, ',')
+		}
+		out = append(out, digits[i])
+	}
+	return string(out)
+}
+
+func byteSize(n int64) string {
+	switch {
+	case n >= 1<<30:
+		return fmt.Sprintf("%.1f GiB", float64(n)/(1<<30))
+	case n >= 1<<20:
+		return fmt.Sprintf("%.1f MiB", float64(n)/(1<<20))
+	case n >= 1<<10:
+		return fmt.Sprintf("%.1f KiB", float64(n)/(1<<10))
+	}
+	return fmt.Sprintf("%d B", n)
+}

@@ -1,0 +1,198 @@
+package stream
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/leat-io/leat/config"
+	"github.com/leat-io/leat/filesystem"
+	"github.com/leat-io/leat/filesystem/local"
+	"github.com/leat-io/leat/internal/base/clock"
+	"github.com/leat-io/leat/internal/cluster/mini"
+)
+
+// Env collects the graph of a program and runs it. It belongs to the goroutine that builds
+// the graph.
+type Env struct {
+	name     string
+	settings config.Settings
+	logger   *slog.Logger
+	files    *filesystem.Registry
+
+	args        []string
+	restoreFrom string
+	require     bool
+	allowLost   bool
+	stop        <-chan struct{}
+	progress    func(Progress)
+
+	transformations []*transformation
+	faults          []error
+	executed        bool
+}
+
+// NewEnv returns an environment for a job of a name. The name identifies the job's
+// checkpoints for ever: two programs must not share one.
+func NewEnv(name string) *Env {
+	return &Env{
+		name:     name,
+		settings: config.NewSettings(),
+		logger:   slog.New(slog.DiscardHandler),
+		files:    filesystem.NewRegistry(local.New()),
+	}
+}
+
+// Name returns the job's name.
+func (e *Env) Name() string { return e.name }
+
+// SetName replaces the job's name.
+func (e *Env) SetName(name string) { e.name = name }
+
+// Set gives a configuration key a value, in Flink's spelling: Set("parallelism.default", "4").
+// Unknown keys and bad values are reported by Execute.
+func (e *Env) Set(key, value string) { e.settings.Set(key, value) }
+
+// Settings returns the configuration collected so far.
+func (e *Env) Settings() config.Settings { return e.settings }
+
+// SetParallelism sets the number of subtasks of every operator that does not say otherwise.
+func (e *Env) SetParallelism(p int) { e.Set(Parallelism.Key(), fmt.Sprint(p)) }
+
+// SetLogger replaces the logger; the default discards.
+func (e *Env) SetLogger(logger *slog.Logger) { e.logger = logger }
+
+// SetFiles replaces the stores that URIs resolve to; the default is the local one.
+func (e *Env) SetFiles(files *filesystem.Registry) { e.files = files }
+
+// Files returns the stores that URIs resolve to.
+func (e *Env) Files() *filesystem.Registry { return e.files }
+
+// SetArgs replaces the arguments of the program; app.Main gives those that are not Leat's.
+func (e *Env) SetArgs(args []string) { e.args = args }
+
+// Args returns the arguments of the program.
+func (e *Env) Args() []string { return e.args }
+
+// Restore says where the job starts from: "" for a fresh start, "latest" for the newest
+// checkpoint under its name, else the directory of a checkpoint or its metadata file.
+func (e *Env) Restore(from string) { e.restoreFrom = from }
+
+// Restored reports whether the job was told to start from a checkpoint.
+func (e *Env) Restored() bool { return e.restoreFrom != "" }
+
+// RequireState refuses to start empty when Restore("latest") finds no checkpoint.
+func (e *Env) RequireState() { e.require = true }
+
+// AllowNonRestoredState accepts a checkpoint with state of operators the job no longer has.
+func (e *Env) AllowNonRestoredState() { e.allowLost = true }
+
+// StopOn ends the job cleanly when stop is closed: a last checkpoint is taken and committed,
+// and the job can continue from it.
+func (e *Env) StopOn(stop <-chan struct{}) { e.stop = stop }
+
+// OnProgress calls f about once a second while the job runs, from one goroutine.
+func (e *Env) OnProgress(f func(Progress)) { e.progress = f }
+
+// Progress is a picture of a running job. See the fields of Result for the end.
+type Progress struct {
+	Status         string // Flink's job status: CREATED, RUNNING, RESTARTING, ...
+	RecordsIn      uint64 // emitted by sources since the start of this run
+	RecordsOut     uint64 // taken by sinks
+	Watermark      int64  // milliseconds since the Unix epoch, math.MinInt64 for none
+	LastCheckpoint uint64 // 0 = none
+	LastDuration   time.Duration
+	LastBytes      int64
+	Restarts       int
+	StateBytes     int64
+}
+
+// Result says how a job ended.
+type Result struct {
+	// Status is FINISHED, CANCELED, SUSPENDED (stopped cleanly, can be continued) or FAILED.
+	Status string
+	JobID  string // 32 hexadecimal digits
+	// Lineage, 8 hexadecimal digits, is shared by a fresh start and all that was restored
+	// from it; sinks put it into the names of what they write.
+	Lineage    string
+	Generation uint64 // fencing number of this run
+	Restored   uint64 // the checkpoint it started from, 0 = none
+	Checkpoint uint64 // the newest completed checkpoint of this run, 0 = none
+	Last       Progress
+	// Counters are the operators' counters summed over subtasks, by "uid.name".
+	Counters map[string]uint64
+}
+
+// ErrFenced says that another process took over the job of this name: this one stopped and
+// committed nothing more.
+var ErrFenced error = mini.ErrFenced
+
+// Execute runs the job and returns when it has ended. Cancelling ctx ends the job without a
+// checkpoint. It may be called once.
+func (e *Env) Execute(ctx context.Context) (*Result, error) {
+	if e.executed {
+		return nil, errors.New("stream: execute: the environment was executed already")
+	}
+	e.executed = true
+	job, err := e.job()
+	if err != nil {
+		return nil, fmt.Errorf("stream: build job %q: %w", e.name, err)
+	}
+	r, err := mini.Run(ctx, *job)
+	return resultOf(r), err
+}
+
+// Plan returns the job graph in a readable form without running anything.
+func (e *Env) Plan() (string, error) {
+	plan, err := e.translate()
+	if err != nil {
+		return "", fmt.Errorf("stream: build job %q: %w", e.name, err)
+	}
+	return plan.dump(), nil
+}
+
+func (e *Env) job() (*mini.Job, error) {
+	options, err := e.options()
+	if err != nil {
+		e.fault(err)
+	}
+	plan, err := e.translate()
+	if err != nil {
+		return nil, err
+	}
+	job := &mini.Job{
+		Graph: plan.graph, Registry: plan.registry, Name: e.name,
+		Settings: e.settings.Map(), Files: e.files, Logger: e.logger, Clock: clock.Real(),
+		Restore: e.restoreFrom, RequireState: e.require, AllowNonRestored: e.allowLost,
+		Stop: e.stop,
+	}
+	options.apply(job)
+	if e.progress != nil {
+		job.Progress = func(p mini.Progress) { e.progress(progressOf(p)) }
+	}
+	return job, nil
+}
+
+func (e *Env) fault(err error) { e.faults = append(e.faults, err) }
+
+func progressOf(p mini.Progress) Progress {
+	return Progress{
+		Status: p.Status, RecordsIn: p.RecordsIn, RecordsOut: p.RecordsOut,
+		Watermark: p.Watermark, LastCheckpoint: p.LastCheckpoint,
+		LastDuration: p.LastDuration, LastBytes: p.LastBytes, Restarts: p.Restarts,
+		StateBytes: p.StateBytes,
+	}
+}
+
+func resultOf(r *mini.Result) *Result {
+	if r == nil {
+		return nil
+	}
+	return &Result{
+		Status: r.Status, JobID: r.JobID, Lineage: r.Lineage, Generation: r.Generation,
+		Restored: r.Restored, Checkpoint: r.Checkpoint, Last: progressOf(r.Final),
+		Counters: r.Counters,
+	}
+}

@@ -1,0 +1,137 @@
+package stream
+
+import (
+	"fmt"
+
+	"github.com/leat-io/leat/internal/operator"
+	"github.com/leat-io/leat/internal/protocol"
+	"github.com/leat-io/leat/internal/record"
+	"github.com/leat-io/leat/state"
+	"github.com/leat-io/leat/state/backend"
+	"github.com/leat-io/leat/types"
+)
+
+// KeyedStream is a stream of T partitioned by a key K: all records of a key meet in one
+// subtask, which keeps its state.
+type KeyedStream[K, T any] struct {
+	env   *Env
+	from  *DataStream[T]
+	key   func(T) K
+	codec *types.KeyCodec[K]
+	name  string // schema of K, in SQL spelling
+}
+
+// KeyBy partitions s by key. K is a bool, integer, string, eventtime.Timestamp or a struct of
+// these; key must depend on its argument only, and is called more than once per record.
+func KeyBy[T, K any](s *DataStream[T], key func(T) K) *KeyedStream[K, T] {
+	codec, err := keyCodec[K](fmt.Sprintf("after %q", s.at.name))
+	if err != nil {
+		s.env.fault(err)
+	}
+	schema, err := state.SchemaOf[K]()
+	if err != nil {
+		schema = fmt.Sprintf("%T", *new(K)) // the fault is in the codec's error already
+	}
+	return &KeyedStream[K, T]{env: s.env, from: s, key: key, codec: codec, name: schema}
+}
+
+// next is a keyed operator that heads a chain behind a hash exchange.
+func (k *KeyedStream[K, T]) next(uid, name string, f operator.Factory) *transformation {
+	return k.env.add(&transformation{
+		uid: uid, name: name, factory: f, input: k.from.at, head: true, stateful: true,
+		exchange:  protocol.Exchange_EXCHANGE_HASH,
+		output:    keyedOutputs[T, K]{key: k.key, codec: k.codec},
+		keySchema: k.name,
+	})
+}
+
+// describe turns declared states into what a checkpoint says about them. All value states of
+// an operator share table 0.
+func (k *KeyedStream[K, T]) describe(states []state.Description) []*protocol.StateDescriptor {
+	var out []*protocol.StateDescriptor
+	for _, s := range states {
+		out = append(out, &protocol.StateDescriptor{
+			Name: s.Name, Kind: s.Kind, KeySchema: k.name, ValueSchema: s.Schema, HashId: 1,
+		})
+	}
+	return out
+}
+
+// keyScratch extracts the keys of a batch in the form state tables take.
+type keyScratch[T, K any] struct {
+	key   func(T) K
+	codec *types.KeyCodec[K]
+
+	values []K
+	hashes []uint64
+	words  []uint64
+	bytes  [][]byte
+	buffer []byte
+	rows   []backend.Row
+}
+
+// load takes the keys of the selected rows.
+func (s *keyScratch[T, K]) load(items []T, b *record.Batch) {
+	s.reset()
+	for i := range b.Len {
+		row := i
+		if b.Selection != nil {
+			row = int(b.Selection[i])
+		}
+		s.values = append(s.values, s.key(items[row]))
+		if b.Hashes != nil {
+			s.hashes = append(s.hashes, b.Hashes[row])
+		}
+	}
+	if b.Hashes == nil {
+		s.hashes = s.codec.HashAll(s.hashes, s.values)
+	}
+	if s.codec.Words() > 0 {
+		s.words = s.codec.AppendWords(s.words, s.values)
+		return
+	}
+	s.loadBytes()
+}
+
+// loadBytes encodes keys without fixed form. A composite key lies in buffer, which may move
+// while it grows: the slices are cut afterwards.
+func (s *keyScratch[T, K]) loadBytes() {
+	for _, k := range s.values {
+		start := len(s.buffer)
+		encoded := s.codec.Bytes(k, s.buffer[start:start])
+		if cap(s.buffer) > start && len(encoded) > 0 &&
+			&encoded[0] == &s.buffer[:start+1][start] {
+			s.buffer = s.buffer[:start+len(encoded)]
+		}
+		s.bytes = append(s.bytes, encoded)
+	}
+}
+
+// keys returns what load took, in the form of the backend.
+func (s *keyScratch[T, K]) keys() backend.Keys {
+	return backend.Keys{Hashes: s.hashes, Words: s.words, Bytes: s.bytes}
+}
+
+// room returns rows for n keys.
+func (s *keyScratch[T, K]) room(n int) []backend.Row {
+	if cap(s.rows) < n {
+		s.rows = make([]backend.Row, n)
+	}
+	return s.rows[:n]
+}
+
+func (s *keyScratch[T, K]) reset() {
+	clear(s.values)
+	clear(s.bytes)
+	s.values, s.hashes, s.words = s.values[:0], s.hashes[:0], s.words[:0]
+	s.bytes, s.buffer = s.bytes[:0], s.buffer[:0]
+}
+
+// keyOf reads the key of a row.
+func keyOf[K any](codec *types.KeyCodec[K], table backend.Table, row backend.Row) K {
+	words, bytes := table.Key(row)
+	if codec.Words() > 0 {
+		return codec.FromWords(words)
+	}
+	return codec.FromBytes(bytes)
+}

@@ -1,0 +1,172 @@
+package stream
+
+import (
+	"fmt"
+
+	"github.com/leat-io/leat/batch"
+	"github.com/leat-io/leat/eventtime"
+	"github.com/leat-io/leat/internal/base/fault"
+	"github.com/leat-io/leat/internal/operator"
+	"github.com/leat-io/leat/internal/protocol"
+	"github.com/leat-io/leat/internal/record"
+	"github.com/leat-io/leat/types"
+)
+
+// plainOutputs makes outputs that do not look at records: forward, and rebalance, which
+// gives full batches to the channels in turn.
+type plainOutputs[T any] struct{ typedTee[T] }
+
+// NewOutput returns the link of an output of one edge.
+func (plainOutputs[T]) NewOutput(
+	_ *operator.Env, _ *protocol.Edge, channels operator.Channels,
+) (any, operator.Output, error) {
+	o := &plainOutput[T]{
+		channels: channels, pool: record.NewRowsPool[T](batch.DefaultRows),
+	}
+	o.current = o.pool.Get()
+	return &operator.Link[T]{Record: o.record}, o, nil
+}
+
+type plainOutput[T any] struct {
+	channels operator.Channels
+	pool     *record.RowsPool[T]
+	current  *record.Batch
+	next     int // channel of the next batch
+}
+
+func (o *plainOutput[T]) record(v T, ts eventtime.Timestamp) {
+	b := o.current
+	rows := b.Payload.(*record.Rows[T])
+	rows.Items = append(rows.Items, v)
+	b.Timestamps = append(b.Timestamps, ts)
+	b.Len++
+	if b.Len == batch.DefaultRows {
+		o.Flush()
+	}
+}
+
+// Flush sends what is buffered.
+func (o *plainOutput[T]) Flush() {
+	if o.current.Len == 0 {
+		return
+	}
+	o.channels.Send(o.next, o.current)
+	if o.next++; o.next == o.channels.Len() {
+		o.next = 0
+	}
+	o.current = o.pool.Get()
+}
+
+// keyedOutputs makes outputs that send a record to the owner of its key and hand the hash on.
+type keyedOutputs[T, K any] struct {
+	typedTee[T]
+	key   func(T) K
+	codec *types.KeyCodec[K]
+}
+
+// NewOutput returns the link of an output of one edge.
+func (f keyedOutputs[T, K]) NewOutput(
+	_ *operator.Env, _ *protocol.Edge, channels operator.Channels,
+) (any, operator.Output, error) {
+	o := &keyedOutput[T, K]{
+		channels: channels, key: f.key, codec: f.codec,
+		pool:    record.NewRowsPool[T](batch.DefaultRows),
+		pending: make([]*record.Batch, channels.Len()),
+	}
+	for i := range o.pending {
+		o.pending[i] = o.pool.Get()
+	}
+	link := &operator.Link[T]{Record: o.record}
+	if channels.Len() == 1 {
+		link.Record = o.recordToOne
+	}
+	return link, o, nil
+}
+
+// keyedOutput keeps one batch for each channel, so that receivers get full batches.
+type keyedOutput[T, K any] struct {
+	channels operator.Channels
+	key      func(T) K
+	codec    *types.KeyCodec[K]
+	pool     *record.RowsPool[T]
+	pending  []*record.Batch
+	keys     []K // of the pending batch, when there is one channel only
+}
+
+// record sends by key: the hash is needed at once.
+func (o *keyedOutput[T, K]) record(v T, ts eventtime.Timestamp) {
+	hash := o.codec.Hash(o.key(v))
+	to := types.SubtaskOf(hash, len(o.pending))
+	b := o.pending[to]
+	rows := b.Payload.(*record.Rows[T])
+	rows.Items = append(rows.Items, v)
+	b.Timestamps = append(b.Timestamps, ts)
+	b.Hashes = append(b.Hashes, hash)
+	b.Len++
+	if b.Len == batch.DefaultRows {
+		o.send(to)
+	}
+}
+
+// recordToOne collects keys and hashes them batch by batch.
+func (o *keyedOutput[T, K]) recordToOne(v T, ts eventtime.Timestamp) {
+	b := o.pending[0]
+	rows := b.Payload.(*record.Rows[T])
+	rows.Items = append(rows.Items, v)
+	b.Timestamps = append(b.Timestamps, ts)
+	o.keys = append(o.keys, o.key(v))
+	b.Len++
+	if b.Len == batch.DefaultRows {
+		o.send(0)
+	}
+}
+
+func (o *keyedOutput[T, K]) send(to int) {
+	b := o.pending[to]
+	if len(o.keys) > 0 {
+		b.Hashes = o.codec.HashAll(b.Hashes, o.keys)
+		clear(o.keys)
+		o.keys = o.keys[:0]
+	}
+	o.channels.Send(to, b)
+	o.pending[to] = o.pool.Get()
+}
+
+// Flush sends what is buffered.
+func (o *keyedOutput[T, K]) Flush() {
+	for to, b := range o.pending {
+		if b.Len > 0 {
+			o.send(to)
+		}
+	}
+}
+
+// typedTee is the part of an output factory that depends on the type only.
+type typedTee[T any] struct{}
+
+// SetControl stores control in a link of NewOutput.
+func (typedTee[T]) SetControl(link any, control operator.Control) {
+	link.(*operator.Link[T]).Control = control
+}
+
+// Tee returns a link that passes every record to all links.
+func (typedTee[T]) Tee(links []any) any {
+	records := make([]func(T, eventtime.Timestamp), len(links))
+	for i, link := range links {
+		records[i] = link.(*operator.Link[T]).Record
+	}
+	return &operator.Link[T]{Record: func(v T, ts eventtime.Timestamp) {
+		for _, record := range records {
+			record(v, ts)
+		}
+	}}
+}
+
+// keyed checks the type of a key when the graph is built.
+func keyCodec[K any](what string) (*types.KeyCodec[K], error) {
+	codec, err := types.KeyOf[K]()
+	if err != nil {
+		return nil, fault.User(fmt.Errorf("key %s: %w", what, err))
+	}
+	return codec, nil
+}

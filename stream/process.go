@@ -1,0 +1,216 @@
+package stream
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/leat-io/leat/eventtime"
+	"github.com/leat-io/leat/internal/base/fault"
+	"github.com/leat-io/leat/internal/operator"
+	"github.com/leat-io/leat/internal/record"
+	"github.com/leat-io/leat/state"
+	"github.com/leat-io/leat/state/backend"
+)
+
+// KeyedProcessFunction handles the records of a keyed stream one by one, with state for each
+// key. Every subtask has its own instance, used by one goroutine.
+//
+// Semantics: Flink's KeyedProcessFunction.
+type KeyedProcessFunction[K, T, R any] interface {
+	// Open declares the states the function uses. It is called once while the graph is built,
+	// to learn what is declared, and once in every subtask.
+	Open(d *state.Declarations) error
+	// Process handles one record. State handles speak of the record's key.
+	Process(ctx *Context[K], value T, out Collector[R]) error
+}
+
+// Context tells a function about the record it handles. It is valid during the call.
+type Context[K any] struct {
+	key       K
+	timestamp eventtime.Timestamp
+	watermark *inputWatermark
+}
+
+// Key returns the key of the record.
+func (c *Context[K]) Key() K { return c.key }
+
+// Timestamp returns the event time of the record, eventtime.None when it has none.
+func (c *Context[K]) Timestamp() eventtime.Timestamp { return c.timestamp }
+
+// Watermark returns the current watermark, eventtime.None before the first.
+func (c *Context[K]) Watermark() eventtime.Timestamp { return c.watermark.current }
+
+// Process applies a function with state to a keyed stream. create makes one instance for each
+// subtask. uid names the state in checkpoints for ever.
+func Process[K, T, R any](
+	k *KeyedStream[K, T], uid string, create func() KeyedProcessFunction[K, T, R],
+) *DataStream[R] {
+	var d state.Declarations
+	if err := create().Open(&d); err != nil {
+		k.env.fault(fmt.Errorf("process %q: open: %w", uid, err))
+	}
+	if err := d.Err(); err != nil {
+		k.env.fault(fmt.Errorf("process %q: %w", uid, err))
+	}
+	t := k.next(uid, "Process: "+uid, processFactory[K, T, R]{keyed: k, create: create})
+	t.descriptors = k.describe(d.Described())
+	return newStream[R](k.env, t)
+}
+
+type processFactory[K, T, R any] struct {
+	keyed  *KeyedStream[K, T]
+	create func() KeyedProcessFunction[K, T, R]
+}
+
+// New makes the operator of one subtask.
+func (f processFactory[K, T, R]) New(
+	env *operator.Env, _ []byte, next any,
+) (operator.Built, error) {
+	out := linkOf[R](next)
+	p := &process[K, T, R]{
+		next: out.Control, env: env, function: f.create(), codecWords: f.keyed.codec.Words(),
+		keys: keyScratch[T, K]{key: f.keyed.key, codec: f.keyed.codec},
+		out:  Collector[R]{&collecting[R]{record: out.Record}},
+	}
+	p.context.watermark = &p.watermark
+	if err := p.function.Open(&p.states); err != nil {
+		return operator.Built{}, userFault(env, fmt.Errorf("open: %w", err))
+	}
+	layout, err := p.states.Layout(p.codecWords)
+	if err != nil {
+		return operator.Built{}, fault.User(err)
+	}
+	if len(p.states.Described()) == 0 {
+		return operator.Built{Operator: p}, nil
+	}
+	p.table, err = env.Keyed.Declare(layout)
+	p.keepsState = true
+	return operator.Built{Operator: p}, err
+}
+
+// process is the head that calls a KeyedProcessFunction.
+type process[K, T, R any] struct {
+	next       operator.Control
+	env        *operator.Env
+	function   KeyedProcessFunction[K, T, R]
+	keepsState bool
+	codecWords int
+	states     state.Declarations
+	table      backend.TableID
+	keys       keyScratch[T, K]
+	created    []int32
+	emptied    []int32 // records that left their key without any state
+	context    Context[K]
+	out        Collector[R]
+	watermark  inputWatermark
+}
+
+// Open restores the watermark; keyed state has been restored before.
+func (p *process[K, T, R]) Open(_ context.Context, restored operator.Restored) error {
+	return p.watermark.restore(restored)
+}
+
+// Process resolves the rows of all records, then calls the function for each.
+func (p *process[K, T, R]) Process(b *record.Batch) error {
+	items, err := itemsOf[T](b)
+	if err != nil {
+		return err
+	}
+	p.keys.load(items, b)
+	cursor := p.states.Cursor()
+	var rows []backend.Row
+	if p.keepsState {
+		rows = p.keys.room(b.Len)
+		cursor.Table, err = p.env.Keyed.Table(p.table, backend.NoPane)
+		if err != nil {
+			return err
+		}
+		p.created, err = cursor.Table.Resolve(
+			p.keys.keys(), backend.InsertClean, rows, p.created[:0])
+		if err != nil {
+			return err
+		}
+	}
+	for i := range b.Len {
+		row := i
+		if b.Selection != nil {
+			row = int(b.Selection[i])
+		}
+		p.context.key = p.keys.values[i]
+		p.context.timestamp = timestampAt(b, row)
+		p.out.out.ts = p.context.timestamp
+		if p.keepsState {
+			cursor.Row = rows[i]
+		}
+		if err := p.function.Process(&p.context, items[row], p.out); err != nil {
+			return userFault(p.env, err)
+		}
+		if p.keepsState && cursor.Empty() {
+			p.emptied = append(p.emptied, int32(i))
+		}
+		if p.env.Failure.Failed() {
+			break
+		}
+	}
+	return p.afterBatch()
+}
+
+// afterBatch deletes rows that ended without state, so that a key that was cleared, or only
+// looked at, costs nothing.
+func (p *process[K, T, R]) afterBatch() error {
+	if err := p.env.Failure.Err(); err != nil {
+		return err
+	}
+	if err := p.states.Err(); err != nil {
+		return fault.Internal(err)
+	}
+	cursor := p.states.Cursor()
+	all := p.keys.keys()
+	words := p.codecWords
+	for _, i := range p.emptied {
+		one := backend.Keys{Hashes: all.Hashes[i : i+1]}
+		if words > 0 {
+			one.Words = all.Words[int(i)*words : (int(i)+1)*words]
+		} else {
+			one.Bytes = all.Bytes[i : i+1]
+		}
+		var found [1]backend.Row
+		if _, err := cursor.Table.Resolve(one, backend.Find, found[:], nil); err != nil {
+			return err
+		}
+		cursor.Row = found[0]
+		if cursor.Row == 0 || !cursor.Empty() {
+			continue
+		}
+		if err := cursor.Table.Delete(cursor.Row); err != nil {
+			return err
+		}
+	}
+	p.emptied = p.emptied[:0]
+	return nil
+}
+
+// Watermark remembers the watermark and passes it on.
+func (p *process[K, T, R]) Watermark(ts eventtime.Timestamp) {
+	p.watermark.current = max(p.watermark.current, ts)
+	p.next.Watermark(ts)
+}
+
+// Status passes the status on.
+func (p *process[K, T, R]) Status(idle bool) { p.next.Status(idle) }
+
+// EndOfData passes the end on.
+func (p *process[K, T, R]) EndOfData() { p.next.EndOfData() }
+
+// Snapshot writes the watermark; the task takes keyed state.
+func (p *process[K, T, R]) Snapshot(
+	context.Context, record.Barrier,
+) (operator.State, error) {
+	return p.watermark.snapshot(), nil
+}
+
+// CheckpointComplete needs nothing.
+func (p *process[K, T, R]) CheckpointComplete(uint64) error { return nil }
+
+// Close needs nothing.
+func (p *process[K, T, R]) Close() error { return nil }

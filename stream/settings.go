@@ -1,0 +1,116 @@
+package stream
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/leat-io/leat/config"
+	"github.com/leat-io/leat/internal/cluster/mini"
+	"github.com/leat-io/leat/internal/state/table"
+	"github.com/leat-io/leat/state/backend"
+	"github.com/leat-io/leat/state/backend/naive"
+)
+
+// The configuration keys of an environment.
+var (
+	Parallelism = config.Int("parallelism.default", 1, 1,
+		"Number of subtasks of every operator that does not set its own.")
+	MaxParallelism = config.Int("pipeline.max-parallelism", 32768, 1,
+		"Upper bound of the parallelism. It may be raised later without rewriting state.")
+	OperatorChaining = config.Bool("pipeline.operator-chaining.enabled", true,
+		"Whether operators that follow each other without an exchange run fused in one task.",
+		"pipeline.operator-chaining")
+	BufferTimeout = config.Duration("execution.buffer-timeout.interval", 100*time.Millisecond,
+		"How long a record may wait in a batch that is not full; 0 sends every record at once.",
+		"execution.buffer-timeout")
+	CheckpointDirectory = config.String("execution.checkpointing.dir", ".leat",
+		"Directory of the checkpoints of all jobs, as a path or URI.", "state.checkpoints.dir")
+	CheckpointInterval = config.Duration("execution.checkpointing.interval", 10*time.Second,
+		"Time from one checkpoint to the next; 0 takes none but the final one.")
+	CheckpointTimeout = config.Duration("execution.checkpointing.timeout", 10*time.Minute,
+		"A checkpoint not complete after this time is given up.")
+	CheckpointMinPause = config.Duration("execution.checkpointing.min-pause", 0,
+		"Time from the completion of a checkpoint to the start of the next.")
+	CheckpointRetained = config.Int("execution.checkpointing.num-retained", 1, 1,
+		"Number of completed checkpoints that are kept.", "state.checkpoints.num-retained")
+	TolerableFailures = config.Int("execution.checkpointing.tolerable-failed-checkpoints", 0, 0,
+		"How many checkpoints in a row may fail before the job fails.")
+	RestartStrategy = config.Choice("restart-strategy.type", "fixed-delay",
+		"What happens when a task fails: none (the job fails) or fixed-delay.",
+		[]string{"none", "fixed-delay"},
+		map[string]string{"off": "none", "disable": "none", "fixeddelay": "fixed-delay"})
+	RestartAttempts = config.Int("restart-strategy.fixed-delay.attempts", 3, 1,
+		"How often the job is restarted before it fails.")
+	RestartDelay = config.Duration("restart-strategy.fixed-delay.delay", time.Second,
+		"Time from a failure to the restart.")
+	StateBackend = config.Choice("state.backend.type", table.Name,
+		"Where keyed state lives: hashmap, the row table in memory, or naive, a reference.",
+		[]string{table.Name, naive.Name},
+		map[string]string{"filesystem": table.Name, "jobmanager": table.Name})
+)
+
+// runOptions are the settings of a run, read and checked.
+type runOptions struct {
+	directory                   string
+	interval, timeout, minPause time.Duration
+	retained, tolerable         int
+	restart                     mini.Restart
+	backend                     backend.Factory
+	parallelism, maxParallelism int
+	chaining                    bool
+}
+
+// options reads the settings, reporting all faults at once.
+func (e *Env) options() (*runOptions, error) {
+	var o runOptions
+	r := reader{settings: e.settings, faults: e.settings.Unknown()}
+	o.directory = get(&r, CheckpointDirectory)
+	o.interval = get(&r, CheckpointInterval)
+	o.timeout = get(&r, CheckpointTimeout)
+	o.minPause = get(&r, CheckpointMinPause)
+	o.retained = get(&r, CheckpointRetained)
+	o.tolerable = get(&r, TolerableFailures)
+	o.parallelism = get(&r, Parallelism)
+	o.maxParallelism = get(&r, MaxParallelism)
+	o.chaining = get(&r, OperatorChaining)
+	get(&r, BufferTimeout)
+	o.restart = mini.Restart{
+		Attempts: get(&r, RestartAttempts), Delay: get(&r, RestartDelay),
+	}
+	if get(&r, RestartStrategy) == "none" {
+		o.restart = mini.Restart{}
+	}
+	switch name := get(&r, StateBackend); name {
+	case naive.Name:
+		o.backend = naive.Factory{}
+	default:
+		o.backend = table.Factory{}
+	}
+	if o.maxParallelism > 32768 {
+		r.faults = append(r.faults, fmt.Errorf("config: read %q = %d: want at most 32768",
+			MaxParallelism.Key(), o.maxParallelism))
+	}
+	return &o, errors.Join(r.faults...)
+}
+
+func (o *runOptions) apply(job *mini.Job) {
+	job.CheckpointRoot = o.directory
+	job.CheckpointInterval, job.CheckpointTimeout = o.interval, o.timeout
+	job.CheckpointMinPause, job.Retained = o.minPause, o.retained
+	job.TolerableFailures, job.Restart, job.Backend = o.tolerable, o.restart, o.backend
+}
+
+// reader reads options and keeps what is wrong with them.
+type reader struct {
+	settings config.Settings
+	faults   []error
+}
+
+func get[T any](r *reader, o config.Option[T]) T {
+	v, err := o.Get(r.settings)
+	if err != nil {
+		r.faults = append(r.faults, err)
+	}
+	return v
+}

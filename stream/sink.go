@@ -1,0 +1,150 @@
+package stream
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/leat-io/leat/batch"
+	"github.com/leat-io/leat/connector"
+	"github.com/leat-io/leat/eventtime"
+	"github.com/leat-io/leat/internal/base/fault"
+	"github.com/leat-io/leat/internal/operator"
+	"github.com/leat-io/leat/internal/protocol"
+	"github.com/leat-io/leat/internal/record"
+)
+
+// SinkTo writes the stream to a sink. What is written becomes visible when a checkpoint
+// completes, exactly once, if the sink can do that. uid names the sink in checkpoints.
+func SinkTo[T any](s *DataStream[T], uid string, sink connector.Sink) *Sink {
+	codec, err := batch.CodecOf[T]()
+	if err != nil {
+		s.env.fault(fmt.Errorf("sink %q: %w", uid, err))
+	}
+	if sink == nil {
+		s.env.fault(fmt.Errorf("sink %q: no sink given", uid))
+	}
+	t := s.next("Sink: "+uid, sinkFactory[T]{sink: sink, codec: codec})
+	t.uid = uid
+	return &Sink{env: s.env, at: t}
+}
+
+// Sink is a handle on a sink within a graph.
+type Sink struct {
+	env *Env
+	at  *transformation
+}
+
+// Parallelism sets the number of subtasks that write.
+func (s *Sink) Parallelism(p int) *Sink {
+	if p < 1 {
+		s.env.fault(fmt.Errorf("set parallelism of %q to %d: want at least 1", s.at.name, p))
+		return s
+	}
+	s.at.parallelism = p
+	return s
+}
+
+type sinkFactory[T any] struct {
+	sink  connector.Sink
+	codec *batch.StructCodec[T]
+}
+
+// NewCommitter makes the committer of the sink.
+func (f sinkFactory[T]) NewCommitter(
+	ctx context.Context, env *connector.Env,
+) (connector.Committer, error) {
+	return f.sink.NewCommitter(ctx, env)
+}
+
+// New makes the sink operator of one subtask.
+func (f sinkFactory[T]) New(
+	env *operator.Env, _ []byte, _ any,
+) (operator.Built, error) {
+	s := &sink[T]{
+		env: env, factory: f,
+		columns: batch.New(f.codec.Schema(), batch.DefaultRows),
+		items:   make([]T, 0, batch.DefaultRows),
+	}
+	return operator.Built{
+		Operator: s, Link: &operator.Link[T]{Record: s.record, Control: s},
+	}, nil
+}
+
+// sink collects records into columns for its writer.
+type sink[T any] struct {
+	env     *operator.Env
+	factory sinkFactory[T]
+	ctx     context.Context // of the task, from Open to Close
+	writer  connector.Writer
+	columns *batch.Columns
+	items   []T
+}
+
+// Open makes the writer.
+func (s *sink[T]) Open(ctx context.Context, _ operator.Restored) error {
+	s.ctx = ctx
+	writer, err := s.factory.sink.NewWriter(ctx, connectorEnv(s.env))
+	s.writer = writer
+	return err
+}
+
+func (s *sink[T]) record(v T, _ eventtime.Timestamp) {
+	s.items = append(s.items, v)
+	if len(s.items) == cap(s.items) {
+		s.Flush()
+	}
+}
+
+// Flush hands what is collected to the writer.
+func (s *sink[T]) Flush() {
+	if len(s.items) == 0 || s.env.Failure.Failed() {
+		return
+	}
+	s.columns.Reset()
+	s.factory.codec.Write(s.items, s.columns, 0)
+	s.columns.Len = len(s.items)
+	s.env.Failure.Set(s.writer.Write(s.ctx, s.columns, nil))
+	clear(s.items)
+	s.items = s.items[:0]
+}
+
+// Watermark does not concern a writer.
+func (s *sink[T]) Watermark(eventtime.Timestamp) {}
+
+// Status does not concern a writer.
+func (s *sink[T]) Status(bool) {}
+
+// EndOfData writes what is left; the final checkpoint makes it visible.
+func (s *sink[T]) EndOfData() { s.Flush() }
+
+// Snapshot prepares what was written for the commit of the checkpoint.
+func (s *sink[T]) Snapshot(ctx context.Context, b record.Barrier) (operator.State, error) {
+	s.Flush()
+	if err := s.env.Failure.Err(); err != nil {
+		return operator.State{}, err
+	}
+	prepared, err := s.writer.Prepare(ctx, b.Checkpoint)
+	if err != nil {
+		return operator.State{}, fault.External(
+			fmt.Errorf("sink %q: prepare checkpoint %d: %w", s.env.UID, b.Checkpoint, err),
+			fault.RetryLater)
+	}
+	var state operator.State
+	for _, c := range prepared {
+		state.Committables = append(state.Committables, &protocol.Committable{
+			Version: c.Version, Data: c.Data,
+		})
+	}
+	return state, nil
+}
+
+// CheckpointComplete needs nothing: the committer acts on it.
+func (s *sink[T]) CheckpointComplete(uint64) error { return nil }
+
+// Close closes the writer, which drops what was not prepared.
+func (s *sink[T]) Close() error {
+	if s.writer == nil {
+		return nil
+	}
+	return s.writer.Close()
+}

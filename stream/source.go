@@ -1,0 +1,341 @@
+package stream
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+
+	"github.com/leat-io/leat/batch"
+	"github.com/leat-io/leat/connector"
+	"github.com/leat-io/leat/eventtime"
+	"github.com/leat-io/leat/internal/base/fault"
+	"github.com/leat-io/leat/internal/operator"
+	"github.com/leat-io/leat/internal/protocol"
+	"github.com/leat-io/leat/internal/record"
+	"github.com/leat-io/leat/types"
+	"google.golang.org/protobuf/proto"
+)
+
+// SchemaOf returns the schema of T, for connectors and formats: a column for every exported
+// field, named as the field with its first letter lowered, or by its tag `leat:"name"`. For
+// an unsupported T it returns nil; From and SinkTo say why.
+func SchemaOf[T any]() *types.Schema {
+	s, err := types.StructOf[T]()
+	if err != nil {
+		return nil
+	}
+	return s.Schema
+}
+
+// From reads a source as values of T, whose schema must be that of the source. uid names the
+// positions in checkpoints.
+func From[T any](
+	e *Env, uid string, source connector.Source, options ...SourceOption[T],
+) *DataStream[T] {
+	codec, err := batch.CodecOf[T]()
+	switch {
+	case err != nil:
+		e.fault(fmt.Errorf("source %q: %w", uid, err))
+	case source == nil:
+		e.fault(fmt.Errorf("source %q: no source given", uid))
+	case source.Schema() == nil || !codec.Schema().Equal(source.Schema()):
+		e.fault(fmt.Errorf("source %q: it delivers %v, but %T is %v",
+			uid, source.Schema(), *new(T), codec.Schema()))
+	}
+	return newStream[T](e, e.add(&transformation{
+		uid: uid, name: "Source: " + uid, head: true,
+		factory: sourceFactory[T]{
+			source: source, codec: codec, settings: sourceSettingsOf(options),
+		},
+	}))
+}
+
+type sourceFactory[T any] struct {
+	source   connector.Source
+	codec    *batch.StructCodec[T]
+	settings sourceSettings[T]
+}
+
+// NewEnumerator makes the enumerator of the source.
+func (f sourceFactory[T]) NewEnumerator(
+	ctx context.Context, env *connector.Env, restored []byte,
+) (connector.Enumerator, error) {
+	return f.source.NewEnumerator(ctx, env, restored)
+}
+
+// New makes the source operator of one subtask.
+func (f sourceFactory[T]) New(
+	env *operator.Env, _ []byte, next any,
+) (operator.Built, error) {
+	out := linkOf[T](next)
+	return operator.Built{Operator: &source[T]{
+		Control: out.Control, env: env, factory: f, record: out.Record,
+		clock: f.settings.clockOf(), pace: f.settings.pace(env),
+		columns: batch.New(f.codec.Schema(), batch.DefaultRows),
+		items:   make([]T, 0, batch.DefaultRows),
+	}}, nil
+}
+
+// source turns the columns of a reader into records of T.
+type source[T any] struct {
+	operator.Control
+	env     *operator.Env
+	factory sourceFactory[T]
+	record  func(T, eventtime.Timestamp)
+	reader  connector.Reader
+	clock   *splitClock[T]
+	pace    *pace
+	columns *batch.Columns
+	items   []T
+	// at is what came out of columns but was not emitted yet, when a rate holds it back.
+	at    int
+	split int
+	ended bool
+
+	splits    []splitState // in order of AddSplit
+	requested bool
+	noMore    bool
+}
+
+type splitState struct {
+	max   eventtime.Timestamp
+	ended bool
+}
+
+// Open continues the restored splits.
+func (s *source[T]) Open(ctx context.Context, restored operator.Restored) error {
+	reader, err := s.factory.source.NewReader(ctx, connectorEnv(s.env))
+	if err != nil {
+		return err
+	}
+	s.reader = reader
+	for _, list := range restored.List {
+		if list.Name != positionState {
+			continue
+		}
+		for _, element := range list.Elements {
+			split, max, err := parsePosition(element)
+			if err != nil {
+				return fault.Internal(fmt.Errorf("restore source %q: %w", s.env.UID, err))
+			}
+			if err := s.add(split, max); err != nil {
+				return err
+			}
+		}
+	}
+	s.forward()
+	return nil
+}
+
+func connectorEnv(env *operator.Env) *connector.Env {
+	return &connector.Env{
+		Files: env.Files, Logger: env.Logger, Subtask: env.Subtask,
+		Parallelism: env.Parallelism, Identity: env.Identity,
+		Count: func(name string, delta uint64) { env.Counters.Counter(name).Add(delta) },
+	}
+}
+
+func (s *source[T]) add(split connector.Split, max eventtime.Timestamp) error {
+	if err := s.reader.AddSplit(split); err != nil {
+		return err
+	}
+	s.splits = append(s.splits, splitState{max: max})
+	s.clock.add(max)
+	return nil
+}
+
+func (s *source[T]) forward() {
+	if ts, ok := s.clock.advance(); ok {
+		s.Watermark(ts)
+	}
+}
+
+// Poll emits about one batch.
+func (s *source[T]) Poll(ctx context.Context) (operator.PollStatus, error) {
+	if s.at < len(s.items) {
+		return s.emit()
+	}
+	if s.active() == 0 {
+		return s.ask(), nil
+	}
+	s.columns.Reset()
+	polled, err := s.reader.Poll(ctx, s.columns)
+	if err != nil {
+		return operator.PollEnd, err
+	}
+	s.items, err = s.factory.codec.Read(s.columns, nil, s.items[:0])
+	if err != nil {
+		return operator.PollEnd, fault.User(fmt.Errorf("source %q: %w", s.env.UID, err))
+	}
+	s.at, s.split, s.ended = 0, polled.Split, polled.Ended
+	if len(s.items) == 0 {
+		s.finishBatch()
+		if polled.Status == connector.Wait {
+			return operator.PollWait, nil
+		}
+		return operator.PollMore, nil
+	}
+	return s.emit()
+}
+
+// ask requests a split, or says that there are none.
+func (s *source[T]) ask() operator.PollStatus {
+	if s.noMore {
+		return operator.PollEnd
+	}
+	if !s.requested {
+		s.requested = true
+		s.env.RequestSplit()
+	}
+	return operator.PollWait
+}
+
+func (s *source[T]) active() int {
+	n := 0
+	for _, split := range s.splits {
+		if !split.ended {
+			n++
+		}
+	}
+	return n
+}
+
+func (s *source[T]) emit() (operator.PollStatus, error) {
+	n, wait := s.pace.allow(len(s.items) - s.at)
+	if wait {
+		return operator.PollWait, nil
+	}
+	split := &s.splits[s.split]
+	record, timestamp := s.record, s.factory.settings.timestamp
+	for _, v := range s.items[s.at : s.at+n] {
+		ts := eventtime.None
+		if timestamp != nil {
+			ts = timestamp(v)
+			split.max = max(split.max, ts)
+		}
+		record(v, ts)
+		if s.env.Failure.Failed() {
+			return operator.PollEnd, s.env.Failure.Err()
+		}
+	}
+	s.at += n
+	s.pace.took(n)
+	s.clock.observe(s.split, split.max)
+	if s.at == len(s.items) {
+		s.finishBatch()
+	}
+	s.forward()
+	return operator.PollMore, nil
+}
+
+func (s *source[T]) finishBatch() {
+	clear(s.items)
+	s.items, s.at = s.items[:0], 0
+	if s.ended && !s.splits[s.split].ended {
+		s.splits[s.split].ended = true
+		s.clock.end(s.split)
+	}
+	s.ended = false
+}
+
+// Ready tells when there is more to read, or the pace allows it.
+func (s *source[T]) Ready() <-chan struct{} {
+	if s.factory.settings.perSecond > 0 {
+		return s.pace.ready()
+	}
+	return s.reader.Ready()
+}
+
+// AddSplits takes assigned splits.
+func (s *source[T]) AddSplits(splits []connector.Split) error {
+	s.requested = false
+	for _, split := range splits {
+		if err := s.add(split, eventtime.None); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// NoMoreSplits lets the source end after the splits it has.
+func (s *source[T]) NoMoreSplits() error {
+	s.noMore = true
+	return nil
+}
+
+// Snapshot writes the positions of unfinished splits with their largest timestamps.
+func (s *source[T]) Snapshot(
+	context.Context, record.Barrier,
+) (operator.State, error) {
+	// What a rate holds back has left the reader: it must be emitted before the position.
+	for s.at < len(s.items) {
+		if _, err := s.emitAll(); err != nil {
+			return operator.State{}, err
+		}
+	}
+	splits, err := s.reader.Snapshot()
+	if err != nil {
+		return operator.State{}, err
+	}
+	list := &protocol.NamedState{Name: positionState, Version: 1}
+	next := 0
+	for _, state := range s.splits {
+		if state.ended {
+			continue
+		}
+		if next == len(splits) {
+			return operator.State{}, fault.Internal(fmt.Errorf(
+				"snapshot source %q: reader has %d splits, fewer than it was given",
+				s.env.UID, len(splits)))
+		}
+		element, err := appendPosition(splits[next], state.max)
+		if err != nil {
+			return operator.State{}, err
+		}
+		list.Elements = append(list.Elements, element)
+		next++
+	}
+	return operator.State{List: []*protocol.NamedState{list}}, nil
+}
+
+func (s *source[T]) emitAll() (operator.PollStatus, error) {
+	rate := s.pace.perSecond
+	s.pace.perSecond = 0
+	defer func() { s.pace.perSecond = rate }()
+	return s.emit()
+}
+
+// appendPosition is the largest timestamp in 8 bytes, then the split as a message.
+func appendPosition(split connector.Split, max eventtime.Timestamp) ([]byte, error) {
+	b := binary.LittleEndian.AppendUint64(nil, uint64(max))
+	return proto.MarshalOptions{Deterministic: true}.MarshalAppend(b, &protocol.Split{
+		Id: split.ID, Version: split.Version, Data: split.Data,
+	})
+}
+
+func parsePosition(b []byte) (connector.Split, eventtime.Timestamp, error) {
+	var split protocol.Split
+	if len(b) < 8 {
+		return connector.Split{}, 0, fmt.Errorf("position of %d bytes", len(b))
+	}
+	if err := proto.Unmarshal(b[8:], &split); err != nil {
+		return connector.Split{}, 0, fmt.Errorf("position: %w", err)
+	}
+	max := eventtime.Timestamp(binary.LittleEndian.Uint64(b))
+	return connector.Split{ID: split.Id, Version: split.Version, Data: split.Data}, max, nil
+}
+
+// CheckpointComplete needs nothing: positions live in the checkpoint.
+func (s *source[T]) CheckpointComplete(uint64) error { return nil }
+
+// Close closes the reader.
+func (s *source[T]) Close() error {
+	if s.reader == nil {
+		return s.pace.close()
+	}
+	err := s.reader.Close()
+	if e := s.pace.close(); err == nil {
+		err = e
+	}
+	return err
+}

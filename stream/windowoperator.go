@@ -1,0 +1,282 @@
+package stream
+
+import (
+	"context"
+	"slices"
+	"sync/atomic"
+
+	"github.com/leat-io/leat/eventtime"
+	"github.com/leat-io/leat/internal/operator"
+	"github.com/leat-io/leat/internal/record"
+	"github.com/leat-io/leat/state/backend"
+)
+
+// windowAggregate is the head that folds records into one row per key and pane. A pane is a
+// table of its own, named by the end of its window; firing walks it and drops it whole.
+type windowAggregate[K, T, A, R any] struct {
+	windowFactory[K, T, A, R]
+	next   operator.Control
+	record func(R, eventtime.Timestamp)
+	env    *operator.Env
+	table  backend.TableID
+	keys   keyScratch[T, K]
+	late   *atomic.Uint64
+	direct bool // rows are used through *A
+
+	watermark inputWatermark
+	panes     []backend.Pane // alive, ascending
+	open      map[backend.Pane]backend.Table
+
+	// Scratch of one batch: its panes, the pane number of each record (late when negative),
+	// and the records in pane order, those of pane i from start[i] to start[i+1].
+	inBatch []backend.Pane
+	number  []int32
+	start   []int32
+	ordered []int32
+	part    keyPart
+}
+
+// keyPart is the keys of the records of one pane.
+type keyPart struct {
+	hashes, words []uint64
+	bytes         [][]byte
+	created       []int32
+}
+
+// Open takes up the restored panes and the watermark.
+func (o *windowAggregate[K, T, A, R]) Open(
+	_ context.Context, restored operator.Restored,
+) error {
+	o.open = map[backend.Pane]backend.Table{}
+	o.panes = o.env.Keyed.Panes(o.table, o.panes[:0])
+	return o.watermark.restore(restored)
+}
+
+// Process folds a batch, pane by pane.
+func (o *windowAggregate[K, T, A, R]) Process(b *record.Batch) error {
+	items, err := itemsOf[T](b)
+	if err != nil {
+		return err
+	}
+	o.keys.load(items, b)
+	o.assign(b)
+	o.order()
+	for i, pane := range o.inBatch {
+		if err := o.fold(pane, o.ordered[o.start[i]:o.start[i+1]], items, b); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// assign finds the pane of every record and the panes of the batch.
+func (o *windowAggregate[K, T, A, R]) assign(b *record.Batch) {
+	o.number, o.inBatch = o.number[:0], o.inBatch[:0]
+	size, offset := o.windowed.size, o.windowed.offset
+	last, number, lateRecords := backend.NoPane, int32(0), 0
+	for i := range b.Len {
+		row := rowAt(b.Selection, int32(i))
+		pane := paneOf(timestampAt(b, row), size, offset)
+		if pane != last {
+			if eventtime.Timestamp(pane)-1 <= o.watermark.current {
+				o.number = append(o.number, -1)
+				lateRecords++
+				continue
+			}
+			last = pane
+			number = int32(slices.Index(o.inBatch, pane))
+			if number < 0 {
+				number = int32(len(o.inBatch))
+				o.inBatch = append(o.inBatch, pane)
+			}
+		}
+		o.number = append(o.number, number)
+	}
+	if lateRecords > 0 {
+		o.late.Add(uint64(lateRecords))
+	}
+}
+
+// order sorts the records by pane, keeping their order within a pane, by counting.
+func (o *windowAggregate[K, T, A, R]) order() {
+	panes := len(o.inBatch)
+	o.start = append(o.start[:0], make([]int32, panes+1)...)
+	for _, number := range o.number {
+		if number >= 0 {
+			o.start[number+1]++
+		}
+	}
+	for i := range panes {
+		o.start[i+1] += o.start[i]
+	}
+	o.ordered = slices.Grow(o.ordered[:0], len(o.number))[:o.start[panes]]
+	for i, number := range o.number {
+		if number >= 0 {
+			o.ordered[o.start[number]] = int32(i)
+			o.start[number]++
+		}
+	}
+	copy(o.start[1:], o.start[:panes])
+	o.start[0] = 0
+}
+
+// paneOf returns the end of the window of a timestamp. A record without time belongs to no
+// window: it is late for all.
+func paneOf(ts eventtime.Timestamp, size, offset int64) backend.Pane {
+	if ts == eventtime.None {
+		return backend.NoPane + 1
+	}
+	since := (int64(ts) - offset) % size
+	if since < 0 {
+		since += size
+	}
+	return backend.Pane(int64(ts) - since + size)
+}
+
+// tableOf returns the table of a pane, making it when it is new.
+func (o *windowAggregate[K, T, A, R]) tableOf(pane backend.Pane) (backend.Table, error) {
+	if t, ok := o.open[pane]; ok {
+		return t, nil
+	}
+	t, err := o.env.Keyed.Table(o.table, pane)
+	if err != nil {
+		return nil, err
+	}
+	o.open[pane] = t
+	if at, known := slices.BinarySearch(o.panes, pane); !known {
+		o.panes = slices.Insert(o.panes, at, pane)
+	}
+	return t, nil
+}
+
+// fold adds the records of one pane, given by their numbers in the batch.
+func (o *windowAggregate[K, T, A, R]) fold(
+	pane backend.Pane, records []int32, items []T, b *record.Batch,
+) error {
+	table, err := o.tableOf(pane)
+	if err != nil {
+		return err
+	}
+	keys := o.keysOf(records)
+	rows := o.keys.room(len(records))
+	if o.part.created, err = table.Resolve(
+		keys, backend.Insert, rows, o.part.created[:0]); err != nil {
+		return err
+	}
+	if o.direct {
+		o.foldInPlace(table, rows, records, items, b.Selection)
+		return o.env.Failure.Err()
+	}
+	for i, number := range records {
+		var acc A
+		o.codec.Load(table, rows[i], &acc)
+		o.aggregator.Add(&acc, items[rowAt(b.Selection, number)])
+		if err := o.codec.Store(table, rows[i], &acc); err != nil {
+			return err
+		}
+	}
+	return o.env.Failure.Err()
+}
+
+// foldInPlace uses rows as accumulators.
+func (o *windowAggregate[K, T, A, R]) foldInPlace(
+	table backend.Table, rows []backend.Row, records []int32, items []T, selection []uint16,
+) {
+	if !backend.Addresses(table) {
+		for i, number := range records {
+			o.aggregator.Add((*A)(table.Fixed(rows[i])), items[rowAt(selection, number)])
+		}
+		return
+	}
+	for i, number := range records {
+		o.aggregator.Add((*A)(backend.Address(rows[i])), items[rowAt(selection, number)])
+	}
+}
+
+func rowAt(selection []uint16, i int32) int {
+	if selection == nil {
+		return int(i)
+	}
+	return int(selection[i])
+}
+
+// keysOf gathers the keys of some records; those of a whole batch are taken as they are.
+func (o *windowAggregate[K, T, A, R]) keysOf(records []int32) backend.Keys {
+	all := o.keys.keys()
+	if len(records) == len(all.Hashes) {
+		return all
+	}
+	p, words := &o.part, o.keys.codec.Words()
+	p.hashes, p.words, p.bytes = p.hashes[:0], p.words[:0], p.bytes[:0]
+	for _, i := range records {
+		p.hashes = append(p.hashes, all.Hashes[i])
+		switch words {
+		case 0:
+			p.bytes = append(p.bytes, all.Bytes[i])
+		case 1:
+			p.words = append(p.words, all.Words[i])
+		default:
+			p.words = append(p.words, all.Words[int(i)*words:(int(i)+1)*words]...)
+		}
+	}
+	return backend.Keys{Hashes: p.hashes, Words: p.words, Bytes: p.bytes}
+}
+
+// Watermark fires the windows it has passed, earliest first, then goes on.
+func (o *windowAggregate[K, T, A, R]) Watermark(ts eventtime.Timestamp) {
+	if ts <= o.watermark.current {
+		return
+	}
+	o.watermark.current = ts
+	for len(o.panes) > 0 && eventtime.Timestamp(o.panes[0])-1 <= ts {
+		pane := o.panes[0]
+		if err := o.fire(pane); err != nil {
+			o.env.Failure.Set(err)
+			return
+		}
+		o.panes = slices.Delete(o.panes, 0, 1)
+	}
+	o.next.Watermark(ts)
+}
+
+// fire emits the results of a pane and drops it.
+func (o *windowAggregate[K, T, A, R]) fire(pane backend.Pane) error {
+	table, err := o.tableOf(pane)
+	if err != nil {
+		return err
+	}
+	end := eventtime.Timestamp(pane)
+	window := Window{Start: end - eventtime.Timestamp(o.windowed.size), End: end}
+	failure := o.env.Failure
+	var acc A
+	table.Scan(func(row backend.Row) bool {
+		o.codec.Load(table, row, &acc)
+		key := keyOf(o.keys.codec, table, row)
+		o.record(o.emit(key, window, &acc), end-1)
+		return !failure.Failed()
+	})
+	delete(o.open, pane)
+	if err := failure.Err(); err != nil {
+		return err
+	}
+	return o.env.Keyed.Drop(o.table, pane)
+}
+
+// Status passes the status on.
+func (o *windowAggregate[K, T, A, R]) Status(idle bool) { o.next.Status(idle) }
+
+// EndOfData passes the end on; the last watermark fired all windows.
+func (o *windowAggregate[K, T, A, R]) EndOfData() { o.next.EndOfData() }
+
+// Snapshot writes the watermark; the task takes keyed state.
+func (o *windowAggregate[K, T, A, R]) Snapshot(
+	context.Context, record.Barrier,
+) (operator.State, error) {
+	return o.watermark.snapshot(), nil
+}
+
+// CheckpointComplete needs nothing.
+func (o *windowAggregate[K, T, A, R]) CheckpointComplete(uint64) error { return nil }
+
+// Close needs nothing.
+func (o *windowAggregate[K, T, A, R]) Close() error { return nil }
