@@ -131,7 +131,7 @@ func (c *Codec[T]) Row(keyWords int) backend.RowLayout {
 }
 
 // InPlace reports whether the row part may be used through a *T, for reading and writing.
-func (c *Codec[T]) InPlace() bool { return c.storeDirect }
+func (c *Codec[T]) InPlace() bool { return c.loadDirect }
 
 // Load reads a T. Strings and byte slices are copies.
 func (c *Codec[T]) Load(table backend.Table, row backend.Row, value *T) {

@@ -127,7 +127,6 @@ type delays struct {
 	Flights int64
 	Sum     int64
 	Max     int32
-	_       int32
 }
 
 func addDelay(d *delays, f Flight) {
