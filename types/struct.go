@@ -7,13 +7,12 @@ import (
 	"strings"
 	"time"
 	"unicode"
-	"unicode/utf8"
 
 	"github.com/leat-io/leat/eventtime"
 )
 
 // Struct is a Go type seen as a schema. A struct has a column for each exported field, named as
-// the field with its first letter lowered, or as its tag `leat:"name"` says; `leat:"-"` leaves a
+// the field with its leading capitals lowered (ID is id), or as its tag `leat:"name"` says; `leat:"-"` leaves a
 // field out. Any other supported type is a schema of one column called "value".
 type Struct struct {
 	Go     reflect.Type
@@ -150,12 +149,21 @@ func (b *structBuilder) addFields(t reflect.Type, at place) []Field {
 	return fields
 }
 
+// columnName lowers the capitals a Go name starts with: "MeanDelay" is "meanDelay", "ID" is
+// "id", "URLPath" is "urlPath".
 func columnName(name, tag string) string {
 	if tag != "" {
 		return tag
 	}
-	first, size := utf8.DecodeRuneInString(name)
-	return string(unicode.ToLower(first)) + name[size:]
+	letters := []rune(name)
+	for i := range letters {
+		last := i+1 == len(letters)
+		if !unicode.IsUpper(letters[i]) || i > 0 && !last && unicode.IsLower(letters[i+1]) {
+			break
+		}
+		letters[i] = unicode.ToLower(letters[i])
+	}
+	return string(letters)
 }
 
 // addValue adds the leaf or, for a struct, the leaves of a value of type t, and returns its

@@ -197,3 +197,15 @@ func TestLayoutDirect(t *testing.T) {
 		}
 	}
 }
+
+// TestColumnName checks how Go names become column names.
+func TestColumnName(t *testing.T) {
+	for name, want := range map[string]string{
+		"A": "a", "ID": "id", "MeanDelay": "meanDelay", "URLPath": "urlPath", "X1": "x1",
+		"UserID": "userID", "Ärger": "ärger",
+	} {
+		if got := columnName(name, ""); got != want {
+			t.Errorf("columnName(%q) = %q, want %q", name, got, want)
+		}
+	}
+}
