@@ -48,7 +48,7 @@ func TestStructOf(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := "(`iD` BIGINT NOT NULL, `on` BOOLEAN NOT NULL, `i8` TINYINT NOT NULL, " +
+	want := "(`id` BIGINT NOT NULL, `on` BOOLEAN NOT NULL, `i8` TINYINT NOT NULL, " +
 		"`u8` SMALLINT NOT NULL, `i16` SMALLINT NOT NULL, `u16` INT NOT NULL, " +
 		"`i32` INT NOT NULL, `u32` BIGINT NOT NULL, `n` BIGINT NOT NULL, `f32` FLOAT NOT NULL, " +
 		"`ratio` DOUBLE NOT NULL, `name` STRING NOT NULL, `raw` BYTES NOT NULL, " +
