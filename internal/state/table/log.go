@@ -1,0 +1,78 @@
+package table
+
+import (
+	"fmt"
+	"unsafe"
+)
+
+// rowLog is an append-only sequence of row images in blocks. An offset counts 8-byte words
+// from its start; an image lies in one block, the next one when it would not fit.
+type rowLog struct {
+	b      *Backend
+	blocks []unsafe.Pointer
+	used   uintptr // bytes of the last block
+}
+
+const (
+	blockBytes = 256 << 10
+	blockWords = blockBytes / 8
+	maxBlocks  = 1<<32/blockWords - 1
+	keptBlocks = 16 // for the next snapshot
+
+	undoLinkBytes = 8 // offset+1 of the undo record before, of the same pane
+)
+
+// add makes room for an image.
+func (l *rowLog) add(size uintptr) (unsafe.Pointer, uint32, error) {
+	if len(l.blocks) == 0 || l.used+size > blockBytes {
+		if len(l.blocks) == maxBlocks {
+			return nil, 0, fmt.Errorf("table: copy rows: log of %d blocks is full", maxBlocks)
+		}
+		l.blocks = append(l.blocks, l.b.takeBlock())
+		l.used = 0
+	}
+	block := len(l.blocks) - 1
+	p := unsafe.Add(l.blocks[block], l.used)
+	offset := uint32(block*blockWords) + uint32(l.used/8)
+	l.used += size
+	return p, offset, nil
+}
+
+// image returns what lies at an offset.
+func image(blocks []unsafe.Pointer, offset uint32) unsafe.Pointer {
+	return unsafe.Add(blocks[offset/blockWords], uintptr(offset%blockWords)*8)
+}
+
+// next returns the offset of the image behind one of the same size.
+func next(offset uint32, size uintptr) uint32 {
+	in := uintptr(offset%blockWords)*8 + size
+	if in+size > blockBytes {
+		return (offset/blockWords + 1) * blockWords
+	}
+	return offset + uint32(size/8)
+}
+
+func (l *rowLog) release() {
+	for _, block := range l.blocks {
+		l.b.putBlock(block)
+	}
+	l.blocks, l.used = nil, 0
+}
+
+func (b *Backend) takeBlock() unsafe.Pointer {
+	if n := len(b.blocks); n > 0 {
+		block := b.blocks[n-1]
+		b.blocks = b.blocks[:n-1]
+		return block
+	}
+	b.memoryBytes += blockBytes
+	return noscan(blockBytes)
+}
+
+func (b *Backend) putBlock(block unsafe.Pointer) {
+	if len(b.blocks) < keptBlocks {
+		b.blocks = append(b.blocks, block)
+		return
+	}
+	b.memoryBytes -= blockBytes
+}

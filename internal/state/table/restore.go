@@ -1,0 +1,65 @@
+package table
+
+import (
+	"encoding/binary"
+	"fmt"
+
+	"github.com/leat-io/leat/state/backend"
+	"github.com/leat-io/leat/types"
+)
+
+// restore inserts entries as rows of version 0, which no delta contains.
+func (t *Table) restore(bounds types.HashRange, entries backend.Entries) error {
+	layout := t.shape.layout
+	var order backend.Order
+	var vars [][]byte
+	for {
+		entry, ok := entries.Next()
+		if !ok {
+			return entries.Err()
+		}
+		if err := order.Check(layout, bounds, entry); err != nil {
+			return err
+		}
+		fixed, values, err := backend.AppendSplit(vars[:0], layout, entry.Value)
+		if err != nil {
+			return err
+		}
+		vars = values
+		if err := t.restoreRow(&entry, fixed, vars); err != nil {
+			return err
+		}
+	}
+}
+
+func (t *Table) restoreRow(entry *backend.Entry, fixed []byte, vars [][]byte) error {
+	var k key
+	if n := t.shape.layout.KeyWords; n > 0 {
+		for i := range n {
+			k.words[i] = binary.LittleEndian.Uint64(entry.Key[8*i:])
+		}
+	} else {
+		k.bytes = entry.Key
+	}
+	if t.find(t.segmentOf(entry.Hash), entry.Hash, &k) != nil {
+		return fmt.Errorf("key %x was restored before", entry.Key)
+	}
+	row, err := t.insert(entry.Hash, &k)
+	if err != nil {
+		return err
+	}
+	copy(raw(row, t.shape.fixedAt, uintptr(len(fixed))), fixed)
+	s := t.segmentOf(entry.Hash)
+	for i, offset := range t.shape.varAt {
+		*word(row, offset) = 0
+		if len(vars[i]) == 0 {
+			continue
+		}
+		stored, err := t.arena.store(&s.arena, t.idOf(s, row), vars[i], 0)
+		if err != nil {
+			return err
+		}
+		*word(row, offset) = uint64(stored)
+	}
+	return nil
+}

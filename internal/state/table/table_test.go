@@ -1,0 +1,27 @@
+package table
+
+import (
+	"testing"
+
+	"github.com/leat-io/leat/internal/base/lifecycle/leaktest"
+	"github.com/leat-io/leat/state/backend/backendtest"
+	"github.com/leat-io/leat/state/backend/naive"
+)
+
+func TestMain(m *testing.M) { leaktest.Main(m) }
+
+// small limits make segments split and pages fill a thousand times more often.
+var small = Factory{limits: limits{segmentBits: 6, segmentBytes: 8 << 10, firstVersion: 1}}
+
+// Goal: the row table keeps the contract. Method: the conformance kit, with sizes as in
+// production and with small ones; the latter near the end of the version numbers, which
+// then wrap.
+func TestConformance(t *testing.T) {
+	t.Run("default", func(t *testing.T) { backendtest.Run(t, Factory{}) })
+	wrapping := small
+	wrapping.limits.firstVersion = maxVersion - 6
+	t.Run("small", func(t *testing.T) { backendtest.Run(t, wrapping) })
+}
+
+// Goal: row table and oracle answer alike. Method: the same random operations on both.
+func TestAgainstNaive(t *testing.T) { backendtest.Compare(t, small, naive.Factory{}) }
