@@ -6,6 +6,15 @@
 // The package talks to no role: internal/cluster/taskmanager turns messages into letters
 // and reports into messages.
 //
+// Life of a task: New connects its channels, Run does the rest and returns when nothing of
+// the task runs any more. In Run: (1) INITIALIZING: operators are made from tail to head,
+// keyed state is restored, operators are opened from tail to head; (2) RUNNING: letters,
+// then one batch or control element, then a slice of the state copy, over and over; when
+// there is nothing to do, outputs are flushed and the task waits; (3) end of data: the task
+// stays for barriers and letters; (4) FINISHED after Close, CANCELED after Cancel or the end
+// of the context, FAILED after an error or a panic. Operators made are closed once,
+// whatever happened.
+//
 // Semantics: Flink's StreamTask with its mailbox; checkpoints after FLIP-147: a task that
 // reached end of data stays until the final checkpoint is complete.
 package task
@@ -23,7 +32,8 @@ import (
 	"github.com/leat-io/leat/state/backend"
 )
 
-// Config is everything a task needs. Deploy names chain, edges and restored state.
+// Config is everything a task needs. Deploy names chain, edges and restored state. All
+// fields are set; Backend may be nil when no operator keeps keyed state.
 type Config struct {
 	Deploy   *protocol.DeployTask
 	Identity Identity

@@ -1,0 +1,220 @@
+package task
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/leat-io/leat/connector"
+	"github.com/leat-io/leat/internal/base/fault"
+	"github.com/leat-io/leat/internal/operator"
+	"github.com/leat-io/leat/internal/protocol"
+	"github.com/leat-io/leat/internal/runtime/exchange"
+	"github.com/leat-io/leat/internal/state/run"
+	"github.com/leat-io/leat/state/backend"
+	"github.com/leat-io/leat/types"
+)
+
+// chain is what a task runs, head first.
+type chain struct {
+	links   []chainLink
+	head    operator.Head       // nil for a source
+	source  operator.SourceHead // nil for a task with input
+	outputs *outputs
+	// keyed and lists are the keyed state of the head; nil without.
+	keyed  backend.Backend
+	lists  *run.Lists
+	bounds types.HashRange
+}
+
+// chainLink is one operator of a chain. operator is nil for one without state and life
+// cycle.
+type chainLink struct {
+	uid, name string
+	operator  operator.Operator
+}
+
+// outputs is the end of a chain: all outputs of all edges. It implements operator.Control.
+type outputs struct {
+	partitions []*exchange.Partition
+	outputs    []operator.Output
+	seen       func(watermark int64) // told of every watermark
+}
+
+// build makes the chain from tail to head. Operators made before an error are in the chain,
+// to be closed.
+func (t *Task) build() error {
+	specs := t.deploy.Vertex.Operators
+	if len(specs) == 0 {
+		return fault.Internal(fmt.Errorf("build chain: vertex %d has no operators",
+			t.deploy.Vertex.Id))
+	}
+	t.chain.links = make([]chainLink, len(specs))
+	for i, spec := range specs {
+		t.chain.links[i] = chainLink{uid: spec.Uid, name: spec.Name}
+	}
+	last := len(specs) - 1
+	next, err := t.buildOutputs(t.env(specs[last]))
+	if err != nil {
+		return err
+	}
+	for i := last; i >= 0; i-- {
+		env := t.env(specs[i])
+		if i == 0 {
+			if err := t.buildKeyed(env, specs[0]); err != nil {
+				return err
+			}
+		}
+		built, err := t.buildOperator(env, specs[i], next)
+		if err != nil {
+			return fmt.Errorf("build operator %q: %w", specs[i].Name, err)
+		}
+		t.chain.links[i].operator = built.Operator
+		next = built.Link
+	}
+	return t.buildHead()
+}
+
+func (t *Task) buildOperator(
+	env *operator.Env, spec *protocol.Operator, next any,
+) (operator.Built, error) {
+	factory, err := t.config.Registry.Factory(spec.Kind)
+	if err != nil {
+		return operator.Built{}, err
+	}
+	return factory.New(env, spec.Payload, next)
+}
+
+// buildHead finds out what drives the chain.
+func (t *Task) buildHead() error {
+	head, made := t.chain.links[0], false
+	if len(t.deploy.Inputs) == 0 {
+		t.chain.source, made = head.operator.(operator.SourceHead)
+	} else {
+		t.chain.head, made = head.operator.(operator.Head)
+	}
+	if !made {
+		return fault.Internal(fmt.Errorf("build chain: %T of %q cannot head a chain with %d inputs",
+			head.operator, head.name, len(t.deploy.Inputs)))
+	}
+	return nil
+}
+
+// buildKeyed makes the backend of a keyed head.
+func (t *Task) buildKeyed(env *operator.Env, spec *protocol.Operator) error {
+	if !spec.Stateful || len(spec.Descriptors) == 0 {
+		return nil
+	}
+	if t.config.Backend == nil {
+		return fault.Internal(fmt.Errorf("build operator %q: no state backend", spec.Name))
+	}
+	c := &t.chain
+	c.bounds = types.SubtaskRange(t.subtask, t.parallelism)
+	keyed, err := t.config.Backend.New(backend.Options{Bounds: c.bounds})
+	if err != nil {
+		return fmt.Errorf("open state backend %q: %w", t.config.Backend.Name(), err)
+	}
+	c.keyed, c.lists = keyed, run.NewLists(c.bounds)
+	env.Keyed = keyed
+	return nil
+}
+
+// buildOutputs makes the outputs of all edges and returns the link that leads to them, nil
+// without edges.
+func (t *Task) buildOutputs(env *operator.Env) (any, error) {
+	o := t.chain.outputs
+	var links []any
+	var factory operator.OutputFactory
+	for i, edge := range t.deploy.Outputs {
+		var err error
+		if factory, err = t.config.Registry.Output(edge.ShapeKind); err != nil {
+			return nil, err
+		}
+		link, out, err := factory.NewOutput(env, edge, o.partitions[i])
+		if err != nil {
+			return nil, fmt.Errorf("build output of edge %d: %w", edge.Id, err)
+		}
+		links = append(links, link)
+		o.outputs = append(o.outputs, out)
+	}
+	var next any
+	switch len(links) {
+	case 0:
+		return nil, nil
+	case 1:
+		next = links[0]
+	default:
+		next = factory.Tee(links)
+	}
+	factory.SetControl(next, o)
+	return next, nil
+}
+
+func (t *Task) env(spec *protocol.Operator) *operator.Env {
+	identity := t.config.Identity
+	uid := spec.Uid
+	return &operator.Env{
+		UID: uid, Name: spec.Name,
+		Identity: connector.Identity{
+			JobName: identity.JobName, JobID: identity.JobID, Lineage: identity.Lineage,
+			Generation: identity.Generation, Attempt: identity.Attempt, Operator: uid,
+		},
+		Vertex: t.deploy.Vertex.Id, Subtask: t.subtask, Parallelism: t.parallelism,
+		Settings: t.deploy.Settings, Files: t.config.Files,
+		Logger: t.logger.With(slog.String("operator", spec.Name)),
+		Clock:  t.config.Clock, Counters: &t.counters, Failure: &t.failure,
+		RequestSplit: func() { t.config.Listener.RequestSplit(t.id, uid) },
+	}
+}
+
+// restore fills keyed state, then opens the operators from tail to head, so that one that
+// emits while it is opened finds the next one ready.
+func (t *Task) restore(ctx context.Context) error {
+	byUID := map[string]*protocol.RestoreOperator{}
+	for _, r := range t.deploy.Restore {
+		byUID[r.Uid] = r
+	}
+	links := t.chain.links
+	if head := byUID[links[0].uid]; head != nil && len(head.Panes) > 0 {
+		if err := t.restoreKeyed(ctx, head.Panes); err != nil {
+			return fmt.Errorf("restore operator %q: %w", links[0].name, err)
+		}
+	}
+	for i := len(links) - 1; i >= 0; i-- {
+		if links[i].operator == nil {
+			continue
+		}
+		restored := operator.Restored{Checkpoint: t.deploy.RestoreCheckpoint}
+		if r := byUID[links[i].uid]; r != nil {
+			restored.List = r.List
+		}
+		if err := links[i].operator.Open(ctx, restored); err != nil {
+			return fmt.Errorf("open operator %q: %w", links[i].name, err)
+		}
+	}
+	return t.failure.Err()
+}
+
+func (t *Task) restoreKeyed(ctx context.Context, panes []*protocol.PaneRuns) error {
+	c := &t.chain
+	if c.keyed == nil {
+		return fault.Internal(fmt.Errorf("it has keyed state in the checkpoint and none declared"))
+	}
+	if err := c.lists.Adopt(panes); err != nil {
+		return err
+	}
+	stats, err := run.Restore(ctx, t.config.Store.Open, panes, c.bounds, c.keyed)
+	if err != nil {
+		return err
+	}
+	t.stateBytes.Store(c.keyed.MemoryBytes())
+	t.logger.Info("keyed state restored",
+		slog.Uint64("checkpoint_id", t.deploy.RestoreCheckpoint),
+		slog.Int("runs", stats.Runs), slog.Int64("bytes", stats.Bytes))
+	return nil
+}
+
+// bufferTimeout is how long a record waits at most in an output that does not fill while the
+// task is busy. Semantics: execution.buffer-timeout.interval and its default.
+const bufferTimeout = 100 * time.Millisecond
