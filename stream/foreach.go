@@ -1,0 +1,29 @@
+package stream
+
+import (
+	"github.com/leat-io/leat/eventtime"
+	"github.com/leat-io/leat/internal/operator"
+)
+
+// ForEach calls f for every record and ends the stream there. f is called by every subtask;
+// after a restart it is called again for records since the last checkpoint: at least once. An
+// error fails the task. uid names the sink.
+func ForEach[T any](s *DataStream[T], uid string, f func(T) error) *Sink {
+	t := s.next("Sink: "+uid, forEachFactory[T]{f})
+	t.uid = uid
+	return &Sink{env: s.env, at: t}
+}
+
+type forEachFactory[T any] struct{ f func(T) error }
+
+// New makes the sink of one subtask.
+func (m forEachFactory[T]) New(
+	env *operator.Env, _ []byte, _ any,
+) (operator.Built, error) {
+	f, failure := m.f, env.Failure
+	return built(func(v T, _ eventtime.Timestamp) {
+		if err := f(v); err != nil {
+			failure.Set(userFault(env, err))
+		}
+	}, noControl{}), nil
+}
