@@ -1,0 +1,74 @@
+package store
+
+import (
+	"fmt"
+	"path"
+
+	"github.com/leat-io/leat/filesystem"
+	"github.com/leat-io/leat/internal/protocol"
+)
+
+// Identity is what a job is known by in its checkpoints.
+type Identity struct {
+	// JobID names the directory: 32 lower-case hexadecimal digits. It stays the same from start to
+	// start as long as the job continues its own checkpoints, so that its files stay together.
+	JobID string
+	// Lineage names one fresh start and everything restored from it, in whatever place and under
+	// whatever name. Sinks that remember what they have committed go by it.
+	Lineage string
+}
+
+// Identity returns what Adopt has fixed; zero before.
+func (s *Store) Identity() Identity {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.mu.identity
+}
+
+// Adopt fixes what the current generation continues: the checkpoint found, or nothing (nil), which
+// opens a new lineage under a new job id and touches nothing of the old. A checkpoint of this very
+// job (made under this root and name) keeps job id and lineage; any other one keeps its lineage and
+// gets a new job id, because its directory belongs to somebody else.
+func (s *Store) Adopt(found *Found) (Identity, error) {
+	fresh, err := s.draw(16)
+	if err != nil {
+		return Identity{}, fmt.Errorf("store: adopt: %w", err)
+	}
+	identity := Identity{JobID: fresh, Lineage: fresh}
+	parent := uint64(0)
+	if found != nil {
+		own := found.Record != nil || s.isOwn(found)
+		identity = decideIdentity(found.Meta.Header, own, fresh)
+		if own {
+			parent = found.Meta.Header.GetCheckpointId()
+		}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.mu.identity, s.mu.parent = identity, parent
+	return identity, nil
+}
+
+func decideIdentity(h *protocol.CheckpointHeader, own bool, fresh string) Identity {
+	if own {
+		return Identity{JobID: h.GetJobId(), Lineage: h.GetLineage()}
+	}
+	return Identity{JobID: fresh, Lineage: h.GetLineage()}
+}
+
+// isOwn tells whether a checkpoint without a record was made under this root and name: it lies
+// where this store puts it, or says that it was written there and was copied since.
+func (s *Store) isOwn(found *Found) bool {
+	h := found.Meta.Header
+	if h.GetJobName() != s.name {
+		return false
+	}
+	home := s.chkDir(h.GetJobId(), h.GetCheckpointId())
+	return found.FS.Scheme() == s.fs.Scheme() && found.Dir == home ||
+		s.isHome(h.GetOrigin(), home)
+}
+
+func (s *Store) isHome(origin string, home filesystem.Path) bool {
+	files, dir, err := s.registry.Resolve(origin)
+	return err == nil && files.Scheme() == s.fs.Scheme() && path.Clean(dir) == home
+}

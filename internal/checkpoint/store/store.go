@@ -1,0 +1,241 @@
+package store
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+
+	"github.com/leat-io/leat/filesystem"
+)
+
+// createAttempts bounds how often an unclear answer is followed up. Pauses between repetitions are
+// the business of the file system, which knows its store.
+const createAttempts = 4
+
+// Store is the checkpoints of one job name under one root.
+type Store struct {
+	registry *filesystem.Registry
+	fs       filesystem.FileSystem
+	root     filesystem.Path
+	name     string // job name
+	control  filesystem.Path
+	random   io.Reader
+	owner    string
+
+	mu struct {
+		sync.Mutex
+		state
+	}
+}
+
+// state is what a master remembers. The zero state is that of a store without a generation.
+type state struct {
+	generation uint64
+	claimed    uint64 // checkpoint numbers up to here are taken
+	parent     uint64 // last checkpoint of this job, completed or restored from
+	identity   Identity
+	completed  bool  // this master has completed a checkpoint
+	stopped    error // wraps ErrFenced or ErrUnknown; nothing is published or deleted any more
+
+	retain  int
+	records map[uint64]*Record     // seen records of checkpoints, fences, skips: they never change
+	marks   map[string]marks       // files by digest of the metadata that refers to them
+	publish map[uint64]*publishing // since the last sweep began
+	swept   *sweptSet              // what the last sweep left
+}
+
+// marks are the paths, within the store, of the files that one metadata refers to.
+type marks map[filesystem.Path]struct{}
+
+// Open finds the checkpoints of a job name below a root, which is a URI or a path. It reads and
+// writes nothing; a missing root is made by the first write.
+func Open(
+	ctx context.Context, registry *filesystem.Registry, root, jobName string,
+) (*Store, error) {
+	return OpenRandom(ctx, registry, root, jobName, rand.Reader)
+}
+
+// OpenRandom is Open with a source of randomness, for simulation. Two masters must not draw the
+// same numbers: by them they tell their records apart.
+func OpenRandom(
+	ctx context.Context, registry *filesystem.Registry, root, jobName string, random io.Reader,
+) (*Store, error) {
+	escaped, err := EscapeJobName(jobName)
+	if err != nil {
+		return nil, err
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, fmt.Errorf("store: open %q: %w", root, err)
+	}
+	files, rootPath, err := registry.Resolve(root)
+	if err != nil {
+		return nil, fmt.Errorf("store: open %q: %w", root, err)
+	}
+	s := &Store{
+		registry: registry,
+		fs:       files,
+		root:     rootPath,
+		name:     jobName,
+		control:  path.Join(rootPath, controlName, escaped),
+		random:   random,
+	}
+	if s.owner, err = s.draw(8); err != nil {
+		return nil, fmt.Errorf("store: open %q: %w", root, err)
+	}
+	s.mu.retain = 1
+	s.mu.records = make(map[uint64]*Record)
+	s.mu.marks = make(map[string]marks)
+	s.mu.publish = make(map[uint64]*publishing)
+	return s, nil
+}
+
+// draw returns n random bytes in hexadecimal.
+func (s *Store) draw(n int) (string, error) {
+	b := make([]byte, n)
+	if _, err := io.ReadFull(s.random, b); err != nil {
+		return "", fmt.Errorf("draw a random number: %w", err)
+	}
+	return hex.EncodeToString(b), nil
+}
+
+// JobName returns the name given to Open.
+func (s *Store) JobName() string { return s.name }
+
+// Root returns the URI of the root.
+func (s *Store) Root() string { return uriOf(s.fs, s.root) }
+
+// CheckpointDir returns the URI of the directory of a checkpoint of the adopted job.
+func (s *Store) CheckpointDir(checkpointID uint64) string {
+	return uriOf(s.fs, s.chkDir(s.Identity().JobID, checkpointID))
+}
+
+// Uploader returns the uploader for the tasks of the adopted job in the current generation.
+func (s *Store) Uploader() *Uploader {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	u := NewUploader(s.fs, s.root, s.mu.identity.JobID, s.mu.generation)
+	u.random = s.random
+	return u
+}
+
+func (s *Store) jobDir(jobID string) filesystem.Path { return path.Join(s.root, jobID) }
+
+func (s *Store) chkDir(jobID string, number uint64) filesystem.Path {
+	return path.Join(s.jobDir(jobID), chkPrefix+strconv.FormatUint(number, 10))
+}
+
+func (s *Store) recordPath(prefix string, number uint64, suffix string) filesystem.Path {
+	return path.Join(s.control, prefix+strconv.FormatUint(number, 10)+suffix)
+}
+
+// list reads the directory of the job name.
+func (s *Store) list(ctx context.Context) (control, error) {
+	var listed control
+	for entry, err := range s.fs.List(ctx, s.control, false) {
+		if err != nil {
+			return control{}, fmt.Errorf("list %q: %w", uriOf(s.fs, s.control), err)
+		}
+		base := path.Base(entry.Path)
+		if entry.Dir {
+			continue
+		}
+		if n, ok := parseNumbered(base, generationPrefix); ok {
+			listed.generations = append(listed.generations, n)
+		} else if n, ok := parseNumbered(base, checkpointPrefix); ok {
+			listed.checkpoints = append(listed.checkpoints, n)
+		} else if stem, ok := strings.CutSuffix(base, committedSuffix); ok {
+			if n, ok := parseNumbered(stem, checkpointPrefix); ok {
+				listed.committed = append(listed.committed, n)
+			}
+		}
+	}
+	slices.Sort(listed.generations)
+	slices.Sort(listed.checkpoints)
+	slices.Sort(listed.committed)
+	return listed, nil
+}
+
+// listPatiently is list for where the answer decides about a record that is written already.
+func (s *Store) listPatiently(ctx context.Context) (listed control, err error) {
+	for range createAttempts {
+		if listed, err = s.list(ctx); err == nil {
+			break
+		}
+	}
+	return listed, err
+}
+
+// create writes an object that nobody may overwrite, follows up unclear answers, and says whose the
+// object is. The error says why the verdict is verdictUnclear.
+func (s *Store) create(ctx context.Context, p filesystem.Path, object []byte) (verdict, error) {
+	for attempts := createAttempts - 1; ; attempts-- {
+		said, back := answerCreated, seenNothing
+		var found []byte
+		err := s.fs.CreateIfAbsent(ctx, p, object)
+		if err != nil {
+			said = answerUnclear
+			if errors.Is(err, filesystem.ErrExists) {
+				said = answerExists
+			}
+			var readErr error
+			found, readErr = filesystem.ReadFile(ctx, s.fs, p)
+			switch {
+			case readErr == nil:
+				back = seenObject
+			case !errors.Is(readErr, filesystem.ErrNotExist):
+				back = seenUnreadable
+				err = errors.Join(err, readErr)
+			}
+		}
+		switch v := judge(object, said, back, found, attempts); v {
+		case verdictMine, verdictTheirs:
+			return v, nil
+		case verdictUnclear:
+			return v, fmt.Errorf("%w: create %q: %w", ErrUnknown, uriOf(s.fs, p), err)
+		}
+	}
+}
+
+// createRecord is create for a record of this job name.
+func (s *Store) createRecord(ctx context.Context, p filesystem.Path, r *Record) (verdict, error) {
+	object, err := r.encode()
+	if err != nil {
+		return verdictUnclear, err
+	}
+	return s.create(ctx, p, object)
+}
+
+// record reads the record of a checkpoint number. Errors: filesystem.ErrNotExist, ErrDamaged; they
+// name the file.
+func (s *Store) record(ctx context.Context, number uint64) (*Record, error) {
+	s.mu.Lock()
+	known := s.mu.records[number]
+	s.mu.Unlock()
+	if known != nil {
+		return known, nil
+	}
+	p := s.recordPath(checkpointPrefix, number, "")
+	file, err := filesystem.ReadFile(ctx, s.fs, p)
+	if err != nil {
+		return nil, fmt.Errorf("read record %q: %w", uriOf(s.fs, p), err)
+	}
+	r, err := decodeRecord(file)
+	if err == nil && (r.Name != s.name || r.Checkpoint != number) {
+		err = fmt.Errorf("%w: it is of checkpoint %d of %q", ErrDamaged, r.Checkpoint, r.Name)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read record %q: %w", uriOf(s.fs, p), err)
+	}
+	s.mu.Lock()
+	s.mu.records[number] = r
+	s.mu.Unlock()
+	return r, nil
+}
