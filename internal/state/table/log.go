@@ -2,6 +2,7 @@ package table
 
 import (
 	"fmt"
+	"slices"
 	"unsafe"
 )
 
@@ -17,7 +18,7 @@ const (
 	blockBytes = 256 << 10
 	blockWords = blockBytes / 8
 	maxBlocks  = 1<<32/blockWords - 1
-	keptBlocks = 16 // for the next snapshot
+	keptBlocks = 16 // for the next snapshot, at least
 
 	undoLinkBytes = 8 // offset+1 of the undo record before, of the same pane
 )
@@ -52,13 +53,6 @@ func next(offset uint32, size uintptr) uint32 {
 	return offset + uint32(size/8)
 }
 
-func (l *rowLog) release() {
-	for _, block := range l.blocks {
-		l.b.putBlock(block)
-	}
-	l.blocks, l.used = nil, 0
-}
-
 func (b *Backend) takeBlock() unsafe.Pointer {
 	if n := len(b.blocks); n > 0 {
 		block := b.blocks[n-1]
@@ -69,10 +63,14 @@ func (b *Backend) takeBlock() unsafe.Pointer {
 	return noscan(blockBytes)
 }
 
-func (b *Backend) putBlock(block unsafe.Pointer) {
-	if len(b.blocks) < keptBlocks {
-		b.blocks = append(b.blocks, block)
-		return
+// releaseLogs keeps the blocks of a snapshot for the next one, and no more: fresh memory
+// costs several times what copying into it does, and the next peak is as high anyway.
+func (b *Backend) releaseLogs(copies, undo *rowLog) {
+	keep := max(keptBlocks, len(copies.blocks)+len(undo.blocks))
+	b.blocks = append(append(b.blocks, copies.blocks...), undo.blocks...)
+	if surplus := len(b.blocks) - keep; surplus > 0 {
+		b.blocks = slices.Delete(b.blocks, keep, len(b.blocks))
+		b.memoryBytes -= int64(surplus) * blockBytes
 	}
-	b.memoryBytes -= blockBytes
+	copies.blocks, undo.blocks = nil, nil
 }

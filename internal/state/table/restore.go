@@ -41,15 +41,17 @@ func (t *Table) restoreRow(entry *backend.Entry, fixed []byte, vars [][]byte) er
 	} else {
 		k.bytes = entry.Key
 	}
-	if t.find(t.segmentOf(entry.Hash), entry.Hash, &k) != nil {
+	s := t.segmentOf(entry.Hash)
+	row, slot := t.find(s, entry.Hash, &k)
+	if row != nil {
 		return fmt.Errorf("key %x was restored before", entry.Key)
 	}
-	row, err := t.insert(entry.Hash, &k)
+	row, err := t.insert(s, slot, entry.Hash, &k, 0, flagLive)
 	if err != nil {
 		return err
 	}
 	copy(raw(row, t.shape.fixedAt, uintptr(len(fixed))), fixed)
-	s := t.segmentOf(entry.Hash)
+	s = t.segmentOf(entry.Hash)
 	for i, offset := range t.shape.varAt {
 		*word(row, offset) = 0
 		if len(vars[i]) == 0 {

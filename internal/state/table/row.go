@@ -112,15 +112,17 @@ type key struct {
 	bytes []byte
 }
 
-// keyAt returns key i of a batch.
-func (s *shape) keyAt(keys *backend.Keys, i int) key {
+// loadKey makes k key i of a batch. It fills a key that lies somewhere already: returning
+// one by value costs more than finding a row.
+func (s *shape) loadKey(k *key, keys *backend.Keys, i int) {
 	switch s.layout.KeyWords {
 	case 1:
-		return key{words: [2]uint64{keys.Words[i]}}
+		k.words[0] = keys.Words[i]
 	case 2:
-		return key{words: [2]uint64{keys.Words[2*i], keys.Words[2*i+1]}}
+		k.words[0], k.words[1] = keys.Words[2*i], keys.Words[2*i+1]
+	default:
+		k.bytes = keys.Bytes[i]
 	}
-	return key{bytes: keys.Bytes[i]}
 }
 
 // hasKey compares the key of a row.

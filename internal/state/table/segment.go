@@ -158,62 +158,75 @@ func (t *Table) each(s *segment, page int, f func(row unsafe.Pointer, id uint32)
 	}
 }
 
-// find returns the row of a key, tombstones included, or nil.
-func (t *Table) find(s *segment, hash uint32, k *key) unsafe.Pointer {
+// find returns the row of a key, tombstones included, or nil; then slot is where its entry
+// belongs as long as the index stays as it is.
+func (t *Table) find(s *segment, hash uint32, k *key) (row unsafe.Pointer, slot uint32) {
 	want := entryOf(hash)
-	for slot := s.home(hash); ; slot = (slot + 1) & s.mask {
+	for slot = s.home(hash); ; slot = (slot + 1) & s.mask {
 		entry := *s.entry(slot)
 		if entry == 0 {
-			return nil
+			return nil, slot
 		}
 		if entry&^idMask == want {
 			row := t.row(s, entry&idMask)
 			if headerOf(row).hash == hash && t.hasKey(row, k) {
-				return row
+				return row, slot
 			}
 		}
 	}
 }
 
-// insert makes a live row for a key that has none, with everything but header and key zero.
-func (t *Table) insert(hash uint32, k *key) (unsafe.Pointer, error) {
-	s := t.segmentOf(hash)
+// insert makes a live row for a key that has none, with a zeroed fixed part. s and slot are
+// what find looked at.
+func (t *Table) insert(
+	s *segment, slot, hash uint32, k *key, version uint16, flags uint8,
+) (unsafe.Pointer, error) {
 	for t.mustSplit(s) {
 		if err := t.split(s); err != nil {
 			return nil, err
 		}
 		s = t.segmentOf(hash)
+		slot = s.vacant(hash)
 	}
 	if s.count*5 >= int(s.mask+1)*4 {
 		if s.slotBits() >= extremeBits {
 			return nil, fmt.Errorf("%d keys share the top %d bits of their hash", s.count, s.depth)
 		}
 		t.growIndex(s)
+		slot = s.vacant(hash)
 	}
 	id, err := t.takeRow(s)
 	if err != nil {
 		return nil, err
 	}
 	row := t.row(s, id)
-	clear(raw(row, 0, t.shape.rowBytes))
-	if err := t.setKey(s, row, uint16(id), k); err != nil {
+	inline, err := t.setKey(s, row, uint16(id), k)
+	if err != nil {
 		t.freeRow(s, row, id)
 		return nil, err
 	}
-	head := headerOf(row)
-	head.hash, head.flags = hash, flagLive
-	s.add(hash, id)
+	// One store: the parts would be loaded again while they are still on their way.
+	*word(row, 0) = uint64(hash) | uint64(version)<<32 | uint64(inline)<<48 | uint64(flags)<<56
+	clear(raw(row, t.shape.fixedAt, t.shape.rowBytes-t.shape.fixedAt))
+	s.changed, t.changed = max(s.changed, version), max(t.changed, version)
+	*s.entry(slot) = entryOf(hash) | id
+	s.count++
 	t.live++
 	return row, nil
 }
 
-// add enters a row id in the index.
-func (s *segment) add(hash, id uint32) {
+// vacant returns the slot where the entry of a new row with this hash belongs.
+func (s *segment) vacant(hash uint32) uint32 {
 	slot := s.home(hash)
 	for *s.entry(slot) != 0 {
 		slot = (slot + 1) & s.mask
 	}
-	*s.entry(slot) = entryOf(hash) | id
+	return slot
+}
+
+// add enters a row id in the index.
+func (s *segment) add(hash, id uint32) {
+	*s.entry(s.vacant(hash)) = entryOf(hash) | id
 	s.count++
 }
 

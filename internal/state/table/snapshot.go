@@ -332,7 +332,6 @@ func (s *snapshot) Release() {
 	for _, t := range s.dropped {
 		t.discardArena()
 	}
-	s.copies.release()
-	s.undo.release()
+	b.releaseLogs(&s.copies, &s.undo)
 	s.images, s.dropped, s.segment = nil, nil, nil
 }

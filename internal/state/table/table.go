@@ -143,36 +143,33 @@ func (t *Table) release(row unsafe.Pointer, offset uintptr) {
 	}
 }
 
-// setKey writes the key of a new row; one that does not fit goes to the arena.
-func (t *Table) setKey(s *segment, row unsafe.Pointer, id uint16, k *key) error {
-	head := headerOf(row)
+// setKey writes the key of a new row and returns what its header says of it; a key that
+// does not fit goes to the arena.
+func (t *Table) setKey(s *segment, row unsafe.Pointer, id uint16, k *key) (uint8, error) {
 	switch t.shape.layout.KeyWords {
 	case 1:
-		*word(row, headerBytes), head.inline = k.words[0], 8
-		return nil
+		*word(row, headerBytes) = k.words[0]
+		return 8, nil
 	case 2:
 		*word(row, headerBytes), *word(row, headerBytes+8) = k.words[0], k.words[1]
-		head.inline = 16
-		return nil
+		return 16, nil
 	}
 	if len(k.bytes) > backend.MaxKeyBytes {
-		return fmt.Errorf("key of %d bytes, at most %d are possible", len(k.bytes),
+		return 0, fmt.Errorf("key of %d bytes, at most %d are possible", len(k.bytes),
 			backend.MaxKeyBytes)
 	}
-	*(*uint32)(unsafe.Add(row, headerBytes)) = uint32(len(k.bytes))
+	*word(row, headerBytes), *word(row, headerBytes+8) = uint64(len(k.bytes)), 0
 	if len(k.bytes) <= inlineKeyBytes {
-		head.inline = uint8(len(k.bytes))
 		copy(raw(row, headerBytes+4, inlineKeyBytes), k.bytes)
-		return nil
+		return uint8(len(k.bytes)), nil
 	}
 	stored, err := t.arena.store(&s.arena, id, k.bytes, 0)
 	if err != nil {
-		return err
+		return 0, err
 	}
-	head.inline = longKey
 	copy(raw(row, headerBytes+4, 4), k.bytes)
 	*word(row, headerBytes+8) = uint64(stored)
-	return nil
+	return longKey, nil
 }
 
 // Delete removes a row. One that is in no snapshot is freed; another becomes a tombstone,
