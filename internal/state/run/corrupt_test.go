@@ -70,8 +70,8 @@ func TestFlippedByteRefused(t *testing.T) {
 	t.Logf("%d bytes", len(s.objects[path]))
 }
 
-// TestTruncationRefused cuts an object to every length, with the size recorded and with the cut size
-// recorded, and expects an error that names it.
+// TestTruncationRefused cuts an object to every length, with its size recorded and with the cut
+// size recorded, and expects an error that names it.
 func TestTruncationRefused(t *testing.T) {
 	s, path, panes := smallState(t)
 	whole := s.objects[path]

@@ -70,9 +70,9 @@ func (l *Lists) Adopt(panes []*protocol.PaneRuns) error {
 }
 
 // WantFull reports whether the next snapshot should hold all rows: because they may be few enough
-// to travel inside the metadata (stateBytes at most 32 KiB, or inline last time), because nothing is
-// confirmed yet and a delta would hold them all anyway, or because a list has grown too long.
-// Write accepts either kind of snapshot.
+// to travel inside the metadata (stateBytes at most 32 KiB, or inline last time), because nothing
+// is confirmed yet and a delta would hold them all anyway, or because a list has grown too long.
+// stateBytes is the serial size of all rows, about. Write accepts either kind of snapshot.
 func (l *Lists) WantFull(stateBytes int64) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()

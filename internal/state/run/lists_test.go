@@ -331,7 +331,7 @@ func (s *simulation) rescale(panes []*protocol.PaneRuns, parallelism int) {
 // must stay short, and small states inline.
 func TestListsRandom(t *testing.T) {
 	inline, delta := 0, 0
-	for seed := range uint64(60) {
+	for seed := range uint64(40) {
 		t.Logf("seed %d", seed)
 		rng := rand.New(rand.NewPCG(seed, 11))
 		s := &simulation{t: t, rng: rng, keys: keyPool(rng), valueBytes: 64, store: newStore()}

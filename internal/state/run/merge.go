@@ -43,9 +43,9 @@ type candidate struct {
 	cursor *cursor
 }
 
-// Merge starts a merge of runs, oldest first, cut to bounds. Of every key the newest version counts;
-// a delete, or a range delete of a newer run, removes it. A source counts, with its points and its
-// range deletes, only inside its own bounds. Errors of reading show in Err.
+// Merge starts a merge of runs, oldest first, cut to bounds. Of every key the newest version
+// counts; a delete, or a range delete of a newer run, removes it. A source counts, with its points
+// and its range deletes, only inside its own bounds. Errors of reading show in Err.
 //
 // The readers must stay open until the merge is over. The caller may reuse the slice.
 func Merge(runs []Source, bounds types.HashRange) *Merged {

@@ -244,8 +244,8 @@ func compareList(
 }
 
 // TestMergeRandom compares merges of random lists with a map: sets, deletes, range deletes,
-// re-inserts, checkpoints given up, merged neighbours, bases over stale runs, suffixes applied twice,
-// and pieces by bounds.
+// re-inserts, checkpoints given up, merged neighbours, bases over stale runs, suffixes applied
+// twice, and pieces by bounds.
 func TestMergeRandom(t *testing.T) {
 	for seed := range uint64(600) {
 		if diff := randomCase(t, seed, plantNothing); diff != "" {

@@ -78,7 +78,7 @@ func guard(err *error) {
 	switch r := recover().(type) {
 	case nil:
 	case *invariant.Violation:
-		panic(r)
+		invariant.Fail("%s", r.Message)
 	default:
 		*err = fmt.Errorf("%w: %v", ErrCorrupt, r)
 	}
@@ -168,6 +168,7 @@ func (t sortedTable) points(bounds types.HashRange) (p *pointIterator, err error
 		BlobContext:          sstable.AssertNoBlobHandles,
 	})
 	if err != nil {
+		p.pool.Release()
 		return nil, fmt.Errorf("%w: %w", ErrCorrupt, err)
 	}
 	return p, nil

@@ -12,8 +12,8 @@ import (
 	"github.com/leat-io/leat/types"
 )
 
-// Opener opens the object a reference names. It knows the directory paths are relative to, and where
-// else to look. Restore closes what it opens.
+// Opener opens the object a reference names. It knows the directory paths are relative to, and
+// where else to look. Restore closes what it opens.
 type Opener func(ctx context.Context, path string) (filesystem.ReadAtCloser, error)
 
 // RestoreStats say what a restore read.
@@ -23,8 +23,8 @@ type RestoreStats struct {
 }
 
 // Restore fills a backend with the rows inside bounds that recorded lists amount to: the panes of
-// every subtask whose bounds overlap, as for Lists.Adopt. Every table is fetched whole and its digest
-// verified before it is opened; one pane's tables are in memory at a time.
+// every subtask whose bounds overlap, as for Lists.Adopt. Every table is fetched whole and its
+// digest verified before it is opened; one pane's tables are in memory at a time.
 //
 // An error names the object and the offset of the run. Errors: ErrTruncated, ErrDigest, ErrCorrupt,
 // those of open and of the backend, which is of no use after an error.

@@ -55,9 +55,11 @@ func (l *listed) Next() (backend.Entry, bool) {
 	}
 	c := l.changes[0]
 	l.changes = l.changes[1:]
-	e := backend.Entry{Hash: hashOf(c.key), Key: []byte(c.key[prefixBytes:]), Deleted: c.value == nil}
+	e := backend.Entry{Hash: hashOf(c.key), Key: []byte(c.key[prefixBytes:])}
 	if c.value != nil {
 		e.Value = []byte(*c.value)
+	} else {
+		e.Deleted = true
 	}
 	return e, true
 }
@@ -128,8 +130,8 @@ func anyRange(rng *rand.Rand) types.HashRange {
 	return types.HashRange{Lo: min(lo, hi), Hi: max(lo, hi)}
 }
 
-// TestBuildReadBack builds a run with every edge of keys and values and reads it back, whole and cut
-// to one hash, so that nothing is lost at block borders or at either end of the hashes.
+// TestBuildReadBack builds a run with every edge of keys and values and reads it back, whole and
+// cut to one hash, so that nothing is lost at block borders or at either end of the hashes.
 func TestBuildReadBack(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 1))
 	want := rows{}
