@@ -237,6 +237,7 @@ func (t *Task) write(w *writing, parts []backend.Part, panes []backend.PaneID) {
 		w.ack.StateBytes += stats.UploadedBytes + stats.InlineBytes
 		return nil
 	})
+	aborted := w.ctx.Err() != nil // To be asked first: the letter ends the context.
 	// Posted before the acknowledgement, so that the image is free when the next barrier can
 	// come.
 	t.mail.Post(mailbox.Letter{
@@ -249,7 +250,7 @@ func (t *Task) write(w *writing, parts []backend.Part, panes []backend.PaneID) {
 		},
 	})
 	switch {
-	case w.ctx.Err() != nil:
+	case aborted:
 		t.chain.lists.Abort(w.checkpoint)
 	case err != nil:
 		t.logger.Warn("writing a checkpoint failed",
@@ -263,8 +264,11 @@ func (t *Task) write(w *writing, parts []backend.Part, panes []backend.PaneID) {
 
 // onAbort takes the letter that a checkpoint will not complete.
 func (t *Task) onAbort(checkpoint uint64) error {
-	if w := t.ongoing; w != nil && w.checkpoint == checkpoint && !w.copied {
-		t.release()
+	if w := t.ongoing; w != nil && w.checkpoint == checkpoint {
+		w.cancel()
+		if !w.copied {
+			t.release()
+		}
 	}
 	if t.chain.lists != nil {
 		t.chain.lists.Abort(checkpoint)
