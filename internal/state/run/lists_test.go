@@ -548,3 +548,34 @@ func TestAdoptOrder(t *testing.T) {
 		t.Error("overlapping lists: no error")
 	}
 }
+
+// TestPendingApart writes two checkpoints on one confirmed list and confirms the first: neither may
+// have changed what the other recorded.
+func TestPendingApart(t *testing.T) {
+	ctx, s, l := context.Background(), newStore(), NewLists(types.AllHashes)
+	id := backend.PaneID{Pane: backend.NoPane}
+	write := func(checkpoint uint64, parts ...backend.Part) []*protocol.Run {
+		t.Helper()
+		state, _, err := l.Write(ctx, parts, []backend.PaneID{id}, checkpoint, s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return state.Panes[0].Runs
+	}
+	for checkpoint := uint64(1); checkpoint <= 8; checkpoint += 2 {
+		write(checkpoint, partOf(id, false, "left pending"))
+		first := write(checkpoint+1, partOf(id, false, "confirmed"))
+		second := write(checkpoint+100, partOf(id, false, "given up"))
+		last := len(first) - 1
+		if first[last].UpTo != checkpoint+1 || second[last].UpTo != checkpoint+100 {
+			t.Fatalf("runs up to %d and %d", first[last].UpTo, second[last].UpTo)
+		}
+		if !l.Confirm(checkpoint + 1) {
+			t.Fatal("not confirmed")
+		}
+		l.Abort(checkpoint + 100)
+		if now := write(checkpoint + 2); now[last].UpTo != checkpoint+1 {
+			t.Fatalf("confirmed run up to %d", now[last].UpTo)
+		}
+	}
+}
