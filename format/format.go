@@ -8,7 +8,9 @@
 package format
 
 import (
+	"errors"
 	"fmt"
+	"unicode/utf8"
 
 	"github.com/leat-io/leat/batch"
 	"github.com/leat-io/leat/types"
@@ -43,7 +45,7 @@ type Decoder interface {
 // RowError says that a row cannot be decoded.
 type RowError struct {
 	Line   int    // lines before the row within the data given to Decode
-	Skip   int    // bytes from the start of the bad row to the start of the next
+	Skip   int    // bytes from the start of the bad row to the next; 0 for a bad header
 	Column string // "" when the row as a whole is bad
 	Text   string // the offending text, shortened
 	Cause  error
@@ -68,4 +70,29 @@ type Encoder interface {
 	Encode(dst []byte, rows *batch.Columns, selection []uint16) ([]byte, error)
 	// Extension is the usual file name ending, with its dot.
 	Extension() string
+}
+
+// ErrIncomplete is the cause of a RowError for a row that the end of the data cuts off, such as
+// one with a quotation mark that is never closed. Skip then goes to the end of the data, which is a
+// guess when line ends are in between.
+var ErrIncomplete = errors.New("the row is cut off by the end of the data")
+
+// Headed is implemented by formats whose decoders must see the start of an object before they can
+// read from the middle of it.
+type Headed interface {
+	// HasHeader reports whether objects start with a line that is not a row.
+	HasHeader() bool
+}
+
+// Excerpt returns b as the Text of a RowError: its first 60 bytes, cut at a rune.
+func Excerpt(b []byte) string {
+	const most = 60
+	if len(b) <= most {
+		return string(b)
+	}
+	end := most
+	for end > most-utf8.UTFMax && !utf8.RuneStart(b[end]) {
+		end--
+	}
+	return string(b[:end]) + "..."
 }
