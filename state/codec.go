@@ -17,7 +17,9 @@ type Codec[T any] struct {
 	// loadDirect: a row part can be read as a T; storeDirect: and be written as one, since T
 	// has no padding whose bytes would differ from run to run.
 	loadDirect, storeDirect bool
-	fields                  []codecField
+	// whole: every field of T is a column, so that Load leaves nothing of the old value.
+	whole  bool
+	fields []codecField
 }
 
 // codecField moves one leaf between Go memory and row.
@@ -52,7 +54,7 @@ func NewCodec[T any]() (*Codec[T], error) {
 		return nil, err
 	}
 	layout := types.LayoutOf(s)
-	c := &Codec[T]{layout: layout, loadDirect: layout.DirectFor(s)}
+	c := &Codec[T]{layout: layout, loadDirect: layout.DirectFor(s), whole: s.Whole}
 	used := uintptr(0)
 	leaves := s.Leaves
 	for _, f := range layout.Fields {
@@ -130,15 +132,31 @@ func (c *Codec[T]) Row(keyWords int) backend.RowLayout {
 	}
 }
 
+// Zero makes a row that was just made hold the zero T: it holds zeros, by which nullable
+// fields would not be null.
+func (c *Codec[T]) Zero(table backend.Table, row backend.Row) {
+	part := unsafe.Add(table.Fixed(row), c.base)
+	for i := range c.fields {
+		if f := &c.fields[i]; f.nullMask != 0 {
+			*(*uint64)(unsafe.Add(part, f.nullWord)) |= f.nullMask
+		}
+	}
+}
+
 // InPlace reports whether the row part may be used through a *T, for reading and writing.
 func (c *Codec[T]) InPlace() bool { return c.loadDirect }
 
-// Load reads a T. Strings and byte slices are copies.
+// Load reads a T. Strings and byte slices are copies; an empty slice is nil. Fields that are
+// no columns become zero.
 func (c *Codec[T]) Load(table backend.Table, row backend.Row, value *T) {
 	part := unsafe.Add(table.Fixed(row), c.base)
 	if c.loadDirect {
 		*value = *(*T)(part)
 		return
+	}
+	if !c.whole {
+		var zero T
+		*value = zero
 	}
 	dst := unsafe.Pointer(value)
 	for i := range c.fields {
@@ -171,6 +189,9 @@ func (c *Codec[T]) Load(table backend.Table, row backend.Row, value *T) {
 	}
 }
 
+// nothing is the zero value of every type a field can have.
+var nothing [3]uintptr
+
 // Store writes a T; the row must have been declared changed.
 func (c *Codec[T]) Store(table backend.Table, row backend.Row, value *T) error {
 	part := unsafe.Add(table.Fixed(row), c.base)
@@ -188,6 +209,7 @@ func (c *Codec[T]) Store(table backend.Table, row backend.Row, value *T) error {
 				*word &^= f.nullMask
 			} else {
 				*word |= f.nullMask
+				from = unsafe.Pointer(&nothing) // V of a null may be anything; its row is zeros
 			}
 		}
 		if err := c.storeField(table, row, f, to, from); err != nil {

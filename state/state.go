@@ -17,6 +17,7 @@ package state
 import (
 	"fmt"
 
+	"github.com/leat-io/leat/internal/base/fault"
 	"github.com/leat-io/leat/state/backend"
 	"github.com/leat-io/leat/types"
 )
@@ -82,12 +83,13 @@ type cell[T any] struct {
 	declarations *Declarations
 	present      uint64 // the bit in the presence word
 	offset       uintptr
-	codec        *Codec[T]
+	codec        *Codec[T] // nil when the declaration failed: the handle does nothing then
 }
 
 // DeclareValue declares a value state under a name that is unique in its operator. T is a
 // bool, number, string, []byte, eventtime.Timestamp or a struct of these and types.Null. A
-// fault is kept in d and fails the job before any task runs.
+// fault is kept in d and fails the job: before any task runs, or after the batch when a state
+// is declared too late.
 func DeclareValue[T any](d *Declarations, name string) Value[T] {
 	codec, err := NewCodec[T]()
 	if err == nil {
@@ -95,9 +97,9 @@ func DeclareValue[T any](d *Declarations, name string) Value[T] {
 	}
 	if err != nil {
 		if d.err == nil {
-			d.err = fmt.Errorf("state: declare value state %q: %w", name, err)
+			d.err = fault.User(fmt.Errorf("state: declare value state %q: %w", name, err))
 		}
-		return Value[T]{}
+		return Value[T]{cell: &cell[T]{declarations: d}}
 	}
 	c := &cell[T]{
 		declarations: d,
@@ -137,6 +139,9 @@ func (d *Declarations) admit(name string) error {
 // Get returns the value of the current key, or false when it is not set.
 func (v Value[T]) Get() (value T, ok bool) {
 	c := v.cell
+	if c.codec == nil {
+		return value, false
+	}
 	cursor := &c.declarations.cursor
 	fixed := cursor.Table.Fixed(cursor.Row)
 	if *(*uint64)(fixed)&c.present == 0 {
@@ -149,6 +154,9 @@ func (v Value[T]) Get() (value T, ok bool) {
 // Set replaces the value of the current key.
 func (v Value[T]) Set(value T) {
 	c := v.cell
+	if c.codec == nil {
+		return
+	}
 	cursor := &c.declarations.cursor
 	if err := cursor.Table.Change(cursor.Row); err != nil {
 		c.declarations.fail(err)
@@ -163,6 +171,9 @@ func (v Value[T]) Set(value T) {
 // Clear unsets the value of the current key.
 func (v Value[T]) Clear() {
 	c := v.cell
+	if c.codec == nil {
+		return
+	}
 	cursor := &c.declarations.cursor
 	if *(*uint64)(cursor.Table.Fixed(cursor.Row))&c.present == 0 {
 		return
