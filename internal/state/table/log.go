@@ -23,20 +23,21 @@ const (
 	undoLinkBytes = 8 // offset+1 of the undo record before, of the same pane
 )
 
-// add makes room for an image.
-func (l *rowLog) add(size uintptr) (unsafe.Pointer, uint32, error) {
+// add makes room for up to n images and returns for how many: as many as the block takes.
+func (l *rowLog) add(size uintptr, n int) (p unsafe.Pointer, offset uint32, fits int, err error) {
 	if len(l.blocks) == 0 || l.used+size > blockBytes {
 		if len(l.blocks) == maxBlocks {
-			return nil, 0, fmt.Errorf("table: copy rows: log of %d blocks is full", maxBlocks)
+			return nil, 0, 0, fmt.Errorf("table: copy rows: log of %d blocks is full", maxBlocks)
 		}
 		l.blocks = append(l.blocks, l.b.takeBlock())
 		l.used = 0
 	}
 	block := len(l.blocks) - 1
-	p := unsafe.Add(l.blocks[block], l.used)
-	offset := uint32(block*blockWords) + uint32(l.used/8)
-	l.used += size
-	return p, offset, nil
+	p = unsafe.Add(l.blocks[block], l.used)
+	offset = uint32(block*blockWords) + uint32(l.used/8)
+	fits = min(n, int((blockBytes-l.used)/size))
+	l.used += size * uintptr(fits)
+	return p, offset, fits, nil
 }
 
 // image returns what lies at an offset.

@@ -195,61 +195,94 @@ func (s *snapshot) complete(im *paneImage) {
 	s.nextHash = 0
 }
 
-// copyPage copies the rows of a page that belong to the image, reclaims tombstones that are
-// confirmed, and returns what that costs of the budget.
+// copyPage copies the rows of a page that belong to the image, neighbours together, reclaims
+// tombstones that are confirmed, and returns what that costs of the budget.
 func (s *snapshot) copyPage(im *paneImage, seg *segment, page int) (int, error) {
-	t, sh := im.table, im.shape
-	rows := t.rowsOf(seg, page)
-	looked := rows * int(sh.rowBytes)
-	copied := 0
-	image := &im.segments[len(im.segments)-1]
+	t, size := im.table, im.shape.rowBytes
+	rows, before := t.rowsOf(seg, page), im.rows
+	first, run := unsafe.Pointer(nil), 0 // rows found and not yet copied
 	for slot := range rows {
-		row := unsafe.Add(seg.pages[page], uintptr(slot)*sh.rowBytes)
-		head := headerOf(row)
-		if head.flags&inUse == 0 || head.version > s.version {
+		row := unsafe.Add(seg.pages[page], uintptr(slot)*size)
+		if s.takes(im, seg, row) {
+			if run == 0 {
+				first = row
+			}
+			run++
 			continue
 		}
-		if head.flags&flagTomb != 0 {
-			if head.version <= s.base {
-				seg.tombs--
-				t.tombs--
-				t.reclaim(seg, row)
-				continue
-			}
-			if im.full {
-				continue
-			}
-		} else if !im.full && head.version <= s.base {
-			continue
-		}
-		head.flags &^= flagNew
-		target, offset, err := s.copies.add(sh.rowBytes)
-		if err != nil {
+		if err := s.copyRun(im, first, run); err != nil {
 			return 0, err
 		}
-		copy(raw(target, 0, sh.rowBytes), raw(row, 0, sh.rowBytes))
+		run = 0
+	}
+	if err := s.copyRun(im, first, run); err != nil {
+		return 0, err
+	}
+	return max((im.rows-before)*int(size), rows*int(size)/4, 1), nil
+}
+
+// takes reports whether the walk copies a row, which then is not NEW any more, and reclaims
+// it when it is a tombstone that is confirmed.
+func (s *snapshot) takes(im *paneImage, seg *segment, row unsafe.Pointer) bool {
+	head := headerOf(row)
+	if head.flags&inUse == 0 || head.version > s.version {
+		return false
+	}
+	clean := head.version <= s.base
+	if head.flags&flagTomb != 0 {
+		if clean {
+			seg.tombs--
+			im.table.tombs--
+			im.table.reclaim(seg, row)
+		}
+		return !clean && !im.full
+	}
+	if clean && !im.full {
+		return false
+	}
+	if head.flags&flagNew != 0 { // a store would dirty the line
+		head.flags &^= flagNew
+	}
+	return true
+}
+
+// copyRun copies n neighbouring rows to the log of the segment being walked.
+func (s *snapshot) copyRun(im *paneImage, row unsafe.Pointer, n int) error {
+	size := im.shape.rowBytes
+	image := &im.segments[len(im.segments)-1]
+	for n > 0 {
+		target, offset, fits, err := s.copies.add(size, n)
+		if err != nil {
+			return err
+		}
+		copy(raw(target, 0, size*uintptr(fits)), raw(row, 0, size*uintptr(fits)))
 		if image.rows == 0 {
 			image.start = offset
 		}
-		image.rows++
-		im.count(row)
-		copied += int(sh.rowBytes)
+		image.rows += int32(fits)
+		im.count(row, fits)
+		if n -= fits; n > 0 {
+			row = unsafe.Add(row, size*uintptr(fits))
+		}
 	}
-	return max(copied, looked/4, 1), nil
+	return nil
 }
 
-// count adds a row to the size of the part.
-func (im *paneImage) count(row unsafe.Pointer) {
-	im.rows++
-	im.bytes += int64(im.shape.rowBytes) - headerBytes
+// count adds n neighbouring rows to the size of the part.
+func (im *paneImage) count(row unsafe.Pointer, n int) {
+	im.rows += n
+	im.bytes += int64(n) * (int64(im.shape.rowBytes) - headerBytes)
 	if !im.shape.hasArena() {
 		return
 	}
-	if im.shape.layout.KeyWords == 0 {
-		im.bytes += int64(keyLength(row))
-	}
-	for _, at := range im.shape.varAt {
-		im.bytes += int64(ref(*word(row, at)).length())
+	for i := range n {
+		row := unsafe.Add(row, uintptr(i)*im.shape.rowBytes)
+		if im.shape.layout.KeyWords == 0 {
+			im.bytes += int64(keyLength(row)) - keySlotBytes
+		}
+		for _, at := range im.shape.varAt {
+			im.bytes += int64(ref(*word(row, at)).length())
+		}
 	}
 }
 
@@ -266,13 +299,13 @@ func (t *Table) save(seg *segment, row unsafe.Pointer) {
 		return
 	}
 	head.flags &^= flagNew
-	record, offset, err := s.undo.add(undoLinkBytes + t.shape.rowBytes)
+	record, offset, _, err := s.undo.add(undoLinkBytes+t.shape.rowBytes, 1)
 	invariant.Check(err == nil, "undo log is full: %v", err)
 	*(*uint64)(record) = uint64(im.undoLast)
 	copy(raw(record, undoLinkBytes, t.shape.rowBytes), raw(row, 0, t.shape.rowBytes))
 	im.undoLast = offset + 1
 	im.undoRows++
-	im.count(row)
+	im.count(row, 1)
 }
 
 // finishCopy completes the walk of a segment that is half copied, before its rows move.
