@@ -173,6 +173,9 @@ func protect(f func() error) (err error) {
 
 // run is everything up to the closing of operators.
 func (t *Task) run() error {
+	if err := t.ctx.Err(); err != nil {
+		return err
+	}
 	if err := t.build(); err != nil {
 		return err
 	}
