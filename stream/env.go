@@ -41,7 +41,7 @@ func NewEnv(name string) *Env {
 		name:     name,
 		settings: config.NewSettings(),
 		logger:   slog.New(slog.DiscardHandler),
-		files:    filesystem.NewRegistry(local.New()),
+		files:    filesystem.NewRegistry(local.New(local.Options{})),
 	}
 }
 
@@ -107,6 +107,27 @@ type Progress struct {
 	LastBytes      int64
 	Restarts       int
 	StateBytes     int64
+	Tasks          []TaskFigures // by vertex and subtask; the last that each reported
+}
+
+// TaskFigures is what a task has done since it started. Busy, Idle and Backpressured add up
+// to its life: working, waiting for input, waiting for room in a channel.
+type TaskFigures struct {
+	Name                      string // of the chain of operators
+	Subtask, Parallelism      int
+	RecordsIn, RecordsOut     uint64
+	Busy, Idle, Backpressured time.Duration
+	StateBytes                int64
+}
+
+// CheckpointFigures describes a completed checkpoint.
+type CheckpointFigures struct {
+	ID       uint64
+	Duration time.Duration // from trigger to completion
+	// Alignment and Pause are the longest of all tasks: waiting for the barrier on all
+	// channels, and not handling records while the state version flipped.
+	Alignment, Pause time.Duration
+	Bytes            int64 // written for this checkpoint
 }
 
 // Result says how a job ended.
@@ -121,6 +142,8 @@ type Result struct {
 	Restored   uint64 // the checkpoint it started from, 0 = none
 	Checkpoint uint64 // the newest completed checkpoint of this run, 0 = none
 	Last       Progress
+	// Checkpoints are the completed checkpoints of this run, oldest first, the last 1,000.
+	Checkpoints []CheckpointFigures
 	// Counters are the operators' counters summed over subtasks, by "uid.name".
 	Counters map[string]uint64
 }
@@ -154,10 +177,6 @@ func (e *Env) Plan() (string, error) {
 }
 
 func (e *Env) job() (*mini.Job, error) {
-	options, err := e.options()
-	if err != nil {
-		e.fault(err)
-	}
 	plan, err := e.translate()
 	if err != nil {
 		return nil, err
@@ -168,7 +187,7 @@ func (e *Env) job() (*mini.Job, error) {
 		Restore: e.restoreFrom, RequireState: e.require, AllowNonRestored: e.allowLost,
 		Stop: e.stop,
 	}
-	options.apply(job)
+	plan.options.apply(job)
 	if e.progress != nil {
 		job.Progress = func(p mini.Progress) { e.progress(progressOf(p)) }
 	}

@@ -10,7 +10,7 @@ import (
 // error fails the task. uid names the sink.
 func ForEach[T any](s *DataStream[T], uid string, f func(T) error) *Sink {
 	t := s.next("Sink: "+uid, forEachFactory[T]{f})
-	t.uid = uid
+	t.uid, t.sink = uid, true
 	return &Sink{env: s.env, at: t}
 }
 

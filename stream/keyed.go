@@ -62,12 +62,25 @@ type keyScratch[T, K any] struct {
 	key   func(T) K
 	codec *types.KeyCodec[K]
 
+	// aliases says that the bytes of a key are those of a string, not written by the codec.
+	aliases bool
+
 	values []K
 	hashes []uint64
 	words  []uint64
 	bytes  [][]byte
-	buffer []byte
+	buffer []byte // composite keys, one behind the other
 	rows   []backend.Row
+}
+
+// scratch returns a scratch for one subtask of an operator on k.
+func (k *KeyedStream[K, T]) scratch() keyScratch[T, K] {
+	s := keyScratch[T, K]{key: k.key, codec: k.codec}
+	if s.codec.Words() == 0 {
+		var zero K
+		s.aliases = len(s.codec.Bytes(zero, nil)) == 0
+	}
+	return s
 }
 
 // load takes the keys of the selected rows.
@@ -93,19 +106,32 @@ func (s *keyScratch[T, K]) load(items []T, b *record.Batch) {
 	s.loadBytes()
 }
 
-// loadBytes encodes keys without fixed form. A composite key lies in buffer, which may move
-// while it grows: the slices are cut afterwards.
+// loadBytes encodes keys without fixed form. The buffer of composite keys never moves: when a key
+// does not fit, a larger one is begun, and the keys before it keep the old one alive.
 func (s *keyScratch[T, K]) loadBytes() {
-	for _, k := range s.values {
+	for i := range s.values {
 		start := len(s.buffer)
-		encoded := s.codec.Bytes(k, s.buffer[start:start])
-		if cap(s.buffer) > start && len(encoded) > 0 &&
-			&encoded[0] == &s.buffer[:start+1][start] {
-			s.buffer = s.buffer[:start+len(encoded)]
+		encoded := s.codec.Bytes(s.values[i], s.buffer[start:])
+		if s.aliases {
+			s.bytes = append(s.bytes, encoded)
+			continue
 		}
-		s.bytes = append(s.bytes, encoded)
+		if start+len(encoded) > cap(s.buffer) {
+			size := max(leastKeyBuffer, 2*cap(s.buffer), len(encoded))
+			s.buffer, start = append(make([]byte, 0, size), encoded...), 0
+		}
+		end := start + len(encoded)
+		s.buffer = s.buffer[:end]
+		s.bytes = append(s.bytes, s.buffer[start:end:end])
 	}
 }
+
+// Bounds of the buffer of composite keys, in bytes: what it starts with, and what it keeps
+// from batch to batch.
+const (
+	leastKeyBuffer = 4 << 10
+	mostKeyBuffer  = 4 << 20
+)
 
 // keys returns what load took, in the form of the backend.
 func (s *keyScratch[T, K]) keys() backend.Keys {
@@ -125,6 +151,9 @@ func (s *keyScratch[T, K]) reset() {
 	clear(s.bytes)
 	s.values, s.hashes, s.words = s.values[:0], s.hashes[:0], s.words[:0]
 	s.bytes, s.buffer = s.bytes[:0], s.buffer[:0]
+	if cap(s.buffer) > mostKeyBuffer {
+		s.buffer = nil
+	}
 }
 
 // keyOf reads the key of a row.

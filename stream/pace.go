@@ -2,6 +2,7 @@ package stream
 
 import (
 	"context"
+	"sync/atomic"
 	"time"
 
 	"github.com/leat-io/leat/internal/base/clock"
@@ -17,6 +18,7 @@ type pace struct {
 	start     time.Time
 	taken     int64
 	group     *lifecycle.Group
+	armed     atomic.Bool
 	signal    chan struct{} // capacity 1: one wake-up is enough for the one waiter
 }
 
@@ -47,11 +49,16 @@ func (p *pace) took(n int) { p.taken += int64(n) }
 const minPause = time.Millisecond
 
 func (p *pace) wakeAt(after time.Duration) {
+	if p.armed.Swap(true) {
+		return // the task was woken by something else meanwhile
+	}
 	if p.group == nil {
 		p.group = lifecycle.NewGroup(context.Background(), "source pace")
 	}
 	p.group.Go("wait", func(ctx context.Context) error {
-		if clock.Sleep(ctx, p.clock, max(after, minPause)) == nil {
+		err := clock.Sleep(ctx, p.clock, max(after, minPause))
+		p.armed.Store(false) // before the signal: the waiter may arm again at once
+		if err == nil {
 			select {
 			case p.signal <- struct{}{}:
 			default:

@@ -3,9 +3,9 @@ package stream
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/leat-io/leat/eventtime"
-	"github.com/leat-io/leat/internal/base/fault"
 	"github.com/leat-io/leat/internal/operator"
 	"github.com/leat-io/leat/internal/record"
 	"github.com/leat-io/leat/state"
@@ -68,17 +68,16 @@ func (f processFactory[K, T, R]) New(
 ) (operator.Built, error) {
 	out := linkOf[R](next)
 	p := &process[K, T, R]{
-		next: out.Control, env: env, function: f.create(), codecWords: f.keyed.codec.Words(),
-		keys: keyScratch[T, K]{key: f.keyed.key, codec: f.keyed.codec},
-		out:  Collector[R]{&collecting[R]{record: out.Record}},
+		next: out.Control, env: env, function: f.create(),
+		keys: f.keyed.scratch(), out: Collector[R]{&collecting[R]{record: out.Record}},
 	}
 	p.context.watermark = &p.watermark
 	if err := p.function.Open(&p.states); err != nil {
 		return operator.Built{}, userFault(env, fmt.Errorf("open: %w", err))
 	}
-	layout, err := p.states.Layout(p.codecWords)
+	layout, err := p.states.Layout(f.keyed.codec.Words())
 	if err != nil {
-		return operator.Built{}, fault.User(err)
+		return operator.Built{}, userFault(env, err)
 	}
 	if len(p.states.Described()) == 0 {
 		return operator.Built{Operator: p}, nil
@@ -94,12 +93,11 @@ type process[K, T, R any] struct {
 	env        *operator.Env
 	function   KeyedProcessFunction[K, T, R]
 	keepsState bool
-	codecWords int
 	states     state.Declarations
 	table      backend.TableID
 	keys       keyScratch[T, K]
 	created    []int32
-	emptied    []int32 // records that left their key without any state
+	emptied    []backend.Row // left without any state by a record, perhaps not for good
 	context    Context[K]
 	out        Collector[R]
 	watermark  inputWatermark
@@ -146,7 +144,7 @@ func (p *process[K, T, R]) Process(b *record.Batch) error {
 			return userFault(p.env, err)
 		}
 		if p.keepsState && cursor.Empty() {
-			p.emptied = append(p.emptied, int32(i))
+			p.emptied = append(p.emptied, cursor.Row)
 		}
 		if p.env.Failure.Failed() {
 			break
@@ -162,24 +160,13 @@ func (p *process[K, T, R]) afterBatch() error {
 		return err
 	}
 	if err := p.states.Err(); err != nil {
-		return fault.Internal(err)
+		return fmt.Errorf("operator %q: %w", p.env.Name, err)
 	}
 	cursor := p.states.Cursor()
-	all := p.keys.keys()
-	words := p.codecWords
-	for _, i := range p.emptied {
-		one := backend.Keys{Hashes: all.Hashes[i : i+1]}
-		if words > 0 {
-			one.Words = all.Words[int(i)*words : (int(i)+1)*words]
-		} else {
-			one.Bytes = all.Bytes[i : i+1]
-		}
-		var found [1]backend.Row
-		if _, err := cursor.Table.Resolve(one, backend.Find, found[:], nil); err != nil {
-			return err
-		}
-		cursor.Row = found[0]
-		if cursor.Row == 0 || !cursor.Empty() {
+	// Records of one key have one row, which must be deleted once.
+	slices.Sort(p.emptied)
+	for _, cursor.Row = range slices.Compact(p.emptied) {
+		if !cursor.Empty() {
 			continue
 		}
 		if err := cursor.Table.Delete(cursor.Row); err != nil {

@@ -1,9 +1,11 @@
 package stream
 
 import (
+	"cmp"
 	"context"
 	"encoding/binary"
 	"fmt"
+	"slices"
 
 	"github.com/leat-io/leat/batch"
 	"github.com/leat-io/leat/connector"
@@ -30,7 +32,7 @@ func Generate[T any](
 	if count < -1 {
 		e.fault(fmt.Errorf("source %q: generate %d records: want -1 or more", uid, count))
 	}
-	settings := sourceSettingsOf(options)
+	settings := sourceSettingsOf(e, uid, options)
 	return newStream[T](e, e.add(&transformation{
 		uid: uid, name: "Source: " + uid, head: true,
 		factory: sequenceFactory[T]{count: count, at: at, settings: settings},
@@ -80,23 +82,20 @@ func (p progression) done() bool { return p.end >= 0 && p.next >= p.end }
 
 // Open takes a share of the numbers, or continues with restored progressions.
 func (s *sequence[T]) Open(_ context.Context, restored operator.Restored) error {
-	if restored.Checkpoint == 0 {
+	all, err := s.restored(restored)
+	if err != nil {
+		return fault.Internal(fmt.Errorf("restore source %q: %w", s.env.UID, err))
+	}
+	for i, p := range all {
+		if i%s.env.Parallelism == s.env.Subtask {
+			s.parts = append(s.parts, p)
+		}
+	}
+	if len(all) == 0 {
 		s.parts = []progression{{
 			next: int64(s.env.Subtask), end: s.factory.count, step: int64(s.env.Parallelism),
 			max: eventtime.None,
 		}}
-	}
-	for _, list := range restored.List {
-		if list.Name != positionState {
-			continue
-		}
-		for _, element := range list.Elements {
-			p, err := parseProgression(element)
-			if err != nil {
-				return fault.Internal(fmt.Errorf("restore source %q: %w", s.env.UID, err))
-			}
-			s.parts = append(s.parts, p)
-		}
 	}
 	for i := range s.parts {
 		s.clock.add(s.parts[i].max)
@@ -106,6 +105,29 @@ func (s *sequence[T]) Open(_ context.Context, restored operator.Restored) error 
 	}
 	s.forward()
 	return nil
+}
+
+// restored returns the progressions of all subtasks, in an order that all agree on: none when
+// the checkpoint does not know the source. They end where the program now says.
+func (s *sequence[T]) restored(restored operator.Restored) ([]progression, error) {
+	var all []progression
+	for _, list := range restored.List {
+		if list.Name != positionState {
+			continue
+		}
+		for _, element := range list.Elements {
+			p, err := parseProgression(element)
+			if err != nil {
+				return nil, err
+			}
+			p.end = s.factory.count
+			all = append(all, p)
+		}
+	}
+	slices.SortFunc(all, func(a, b progression) int {
+		return cmp.Or(cmp.Compare(a.next, b.next), cmp.Compare(a.step, b.step))
+	})
+	return all, nil
 }
 
 func (s *sequence[T]) forward() {
@@ -173,8 +195,9 @@ func (s *sequence[T]) AddSplits([]connector.Split) error { return nil }
 func (s *sequence[T]) NoMoreSplits() error { return nil }
 
 // Snapshot writes the progressions, finished ones too: a restored source must not begin anew.
+// Every subtask gets all, so that it can tell having no share from being new.
 func (s *sequence[T]) Snapshot(context.Context, record.Barrier) (operator.State, error) {
-	list := &protocol.NamedState{Name: positionState, Version: 1}
+	list := &protocol.NamedState{Name: positionState, Version: 1, Union: true}
 	for _, p := range s.parts {
 		b := make([]byte, 0, progressionBytes)
 		for _, v := range []int64{p.next, p.end, p.step, int64(p.max)} {

@@ -24,7 +24,7 @@ func SinkTo[T any](s *DataStream[T], uid string, sink connector.Sink) *Sink {
 		s.env.fault(fmt.Errorf("sink %q: no sink given", uid))
 	}
 	t := s.next("Sink: "+uid, sinkFactory[T]{sink: sink, codec: codec})
-	t.uid = uid
+	t.uid, t.sink = uid, true
 	return &Sink{env: s.env, at: t}
 }
 

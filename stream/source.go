@@ -45,7 +45,7 @@ func From[T any](
 	return newStream[T](e, e.add(&transformation{
 		uid: uid, name: "Source: " + uid, head: true,
 		factory: sourceFactory[T]{
-			source: source, codec: codec, settings: sourceSettingsOf(options),
+			source: source, codec: codec, settings: sourceSettingsOf(e, uid, options),
 		},
 	}))
 }
@@ -67,12 +67,11 @@ func (f sourceFactory[T]) NewEnumerator(
 func (f sourceFactory[T]) New(
 	env *operator.Env, _ []byte, next any,
 ) (operator.Built, error) {
-	out := linkOf[T](next)
+	out, rows := linkOf[T](next), f.settings.batchRows()
 	return operator.Built{Operator: &source[T]{
 		Control: out.Control, env: env, factory: f, record: out.Record,
 		clock: f.settings.clockOf(), pace: f.settings.pace(env),
-		columns: batch.New(f.codec.Schema(), batch.DefaultRows),
-		items:   make([]T, 0, batch.DefaultRows),
+		columns: batch.New(f.codec.Schema(), rows), items: make([]T, 0, rows),
 	}}, nil
 }
 
@@ -88,13 +87,15 @@ type source[T any] struct {
 	columns *batch.Columns
 	items   []T
 	// at is what came out of columns but was not emitted yet, when a rate holds it back.
-	at    int
-	split int
-	ended bool
+	at     int
+	polled connector.Polled
+	paced  bool // the last Poll was held back by the rate, not by the reader
 
-	splits    []splitState // in order of AddSplit
-	requested bool
-	noMore    bool
+	splits     []splitState // in order of AddSplit
+	first      int          // the splits before it have ended
+	unfinished int
+	requested  bool
+	noMore     bool
 }
 
 type splitState struct {
@@ -140,6 +141,7 @@ func (s *source[T]) add(split connector.Split, max eventtime.Timestamp) error {
 		return err
 	}
 	s.splits = append(s.splits, splitState{max: max})
+	s.unfinished++
 	s.clock.add(max)
 	return nil
 }
@@ -152,25 +154,27 @@ func (s *source[T]) forward() {
 
 // Poll emits about one batch.
 func (s *source[T]) Poll(ctx context.Context) (operator.PollStatus, error) {
+	s.paced = false
 	if s.at < len(s.items) {
 		return s.emit()
 	}
-	if s.active() == 0 {
+	if s.unfinished == 0 {
 		return s.ask(), nil
 	}
 	s.columns.Reset()
-	polled, err := s.reader.Poll(ctx, s.columns)
-	if err != nil {
+	var err error
+	if s.polled, err = s.reader.Poll(ctx, s.columns); err != nil {
 		return operator.PollEnd, err
 	}
 	s.items, err = s.factory.codec.Read(s.columns, nil, s.items[:0])
 	if err != nil {
 		return operator.PollEnd, fault.User(fmt.Errorf("source %q: %w", s.env.UID, err))
 	}
-	s.at, s.split, s.ended = 0, polled.Split, polled.Ended
+	s.at = 0
 	if len(s.items) == 0 {
 		s.finishBatch()
-		if polled.Status == connector.Wait {
+		s.forward()
+		if s.polled.Status == connector.Wait {
 			return operator.PollWait, nil
 		}
 		return operator.PollMore, nil
@@ -190,22 +194,13 @@ func (s *source[T]) ask() operator.PollStatus {
 	return operator.PollWait
 }
 
-func (s *source[T]) active() int {
-	n := 0
-	for _, split := range s.splits {
-		if !split.ended {
-			n++
-		}
-	}
-	return n
-}
-
 func (s *source[T]) emit() (operator.PollStatus, error) {
 	n, wait := s.pace.allow(len(s.items) - s.at)
 	if wait {
+		s.paced = true
 		return operator.PollWait, nil
 	}
-	split := &s.splits[s.split]
+	split := &s.splits[s.polled.Split]
 	record, timestamp := s.record, s.factory.settings.timestamp
 	for _, v := range s.items[s.at : s.at+n] {
 		ts := eventtime.None
@@ -220,7 +215,7 @@ func (s *source[T]) emit() (operator.PollStatus, error) {
 	}
 	s.at += n
 	s.pace.took(n)
-	s.clock.observe(s.split, split.max)
+	s.clock.observe(s.polled.Split, split.max)
 	if s.at == len(s.items) {
 		s.finishBatch()
 	}
@@ -228,19 +223,35 @@ func (s *source[T]) emit() (operator.PollStatus, error) {
 	return operator.PollMore, nil
 }
 
+// finishBatch is called when all rows of a Poll have been emitted.
 func (s *source[T]) finishBatch() {
 	clear(s.items)
 	s.items, s.at = s.items[:0], 0
-	if s.ended && !s.splits[s.split].ended {
-		s.splits[s.split].ended = true
-		s.clock.end(s.split)
+	if s.polled.Ended {
+		s.endSplit(s.polled.Split)
 	}
-	s.ended = false
+	if s.polled.Status == connector.NeedSplit {
+		for i := s.first; i < len(s.splits); i++ {
+			s.endSplit(i)
+		}
+	}
+}
+
+func (s *source[T]) endSplit(i int) {
+	if s.splits[i].ended {
+		return
+	}
+	s.splits[i].ended = true
+	s.clock.end(i)
+	s.unfinished--
+	for s.first < len(s.splits) && s.splits[s.first].ended {
+		s.first++
+	}
 }
 
 // Ready tells when there is more to read, or the pace allows it.
 func (s *source[T]) Ready() <-chan struct{} {
-	if s.factory.settings.perSecond > 0 {
+	if s.paced {
 		return s.pace.ready()
 	}
 	return s.reader.Ready()
@@ -278,22 +289,21 @@ func (s *source[T]) Snapshot(
 		return operator.State{}, err
 	}
 	list := &protocol.NamedState{Name: positionState, Version: 1}
-	next := 0
-	for _, state := range s.splits {
+	if len(splits) != s.unfinished {
+		return operator.State{}, fault.Internal(fmt.Errorf(
+			"snapshot source %q: its reader has %d unfinished splits, want %d",
+			s.env.UID, len(splits), s.unfinished))
+	}
+	for _, state := range s.splits[s.first:] {
 		if state.ended {
 			continue
 		}
-		if next == len(splits) {
-			return operator.State{}, fault.Internal(fmt.Errorf(
-				"snapshot source %q: reader has %d splits, fewer than it was given",
-				s.env.UID, len(splits)))
-		}
-		element, err := appendPosition(splits[next], state.max)
+		element, err := appendPosition(splits[0], state.max)
 		if err != nil {
 			return operator.State{}, err
 		}
 		list.Elements = append(list.Elements, element)
-		next++
+		splits = splits[1:]
 	}
 	return operator.State{List: []*protocol.NamedState{list}}, nil
 }

@@ -1,6 +1,9 @@
 package stream
 
 import (
+	"fmt"
+
+	"github.com/leat-io/leat/batch"
 	"github.com/leat-io/leat/eventtime"
 )
 
@@ -13,12 +16,30 @@ type sourceSettings[T any] struct {
 	perSecond int
 }
 
-func sourceSettingsOf[T any](options []SourceOption[T]) sourceSettings[T] {
+func sourceSettingsOf[T any](
+	e *Env, uid string, options []SourceOption[T],
+) sourceSettings[T] {
 	s := sourceSettings[T]{strategy: eventtime.NoWatermarks()}
 	for _, option := range options {
 		option(&s)
 	}
+	if err := s.strategy.Validate(); err != nil {
+		e.fault(fmt.Errorf("source %q: %w", uid, err))
+	}
+	if s.perSecond < 0 {
+		e.fault(fmt.Errorf("source %q: rate of %d records a second: want 0 or more",
+			uid, s.perSecond))
+	}
 	return s
+}
+
+// batchRows is how many records a source takes at a time: with a rate about a tenth of a
+// second of them, so that few are held back when a barrier comes.
+func (s sourceSettings[T]) batchRows() int {
+	if s.perSecond <= 0 {
+		return batch.DefaultRows
+	}
+	return min(max(s.perSecond/10, 1), batch.DefaultRows)
 }
 
 // WithEventTime gives every record the time that at returns, and makes watermarks by a
@@ -30,7 +51,7 @@ func WithEventTime[T any](
 	return func(s *sourceSettings[T]) { s.timestamp, s.strategy = at, strategy }
 }
 
-// WithRate limits every subtask of a source to about so many records a second.
+// WithRate limits every subtask of a source to about so many records a second; 0 is no limit.
 func WithRate[T any](perSecond int) SourceOption[T] {
 	return func(s *sourceSettings[T]) { s.perSecond = perSecond }
 }
@@ -38,8 +59,14 @@ func WithRate[T any](perSecond int) SourceOption[T] {
 // splitClock makes the watermark of a source from those of its splits.
 type splitClock[T any] struct {
 	strategy eventtime.Strategy
-	splits   []eventtime.Generator // nil: the split has ended
+	splits   []clockedSplit
+	first    int // the splits before it have ended
 	current  eventtime.Timestamp
+}
+
+type clockedSplit struct {
+	generator eventtime.Generator
+	ended     bool
 }
 
 func (s sourceSettings[T]) clockOf() *splitClock[T] {
@@ -49,27 +76,28 @@ func (s sourceSettings[T]) clockOf() *splitClock[T] {
 // add puts a split behind the known ones; max is the largest timestamp seen in it so far.
 func (c *splitClock[T]) add(max eventtime.Timestamp) {
 	g := c.strategy.NewGenerator()
-	if max != eventtime.None {
-		g.Observe(max)
-	}
-	c.splits = append(c.splits, g)
+	g.Observe(max)
+	c.splits = append(c.splits, clockedSplit{generator: g})
 }
 
 func (c *splitClock[T]) observe(split int, max eventtime.Timestamp) {
-	if max != eventtime.None {
-		c.splits[split].Observe(max)
-	}
+	c.splits[split].generator.Observe(max)
 }
 
-func (c *splitClock[T]) end(split int) { c.splits[split] = nil }
+func (c *splitClock[T]) end(split int) {
+	c.splits[split].ended = true
+	for c.first < len(c.splits) && c.splits[c.first].ended {
+		c.first++
+	}
+}
 
 // advance returns the new watermark when it grew. With every split ended it stays: the end of
 // the input says more.
 func (c *splitClock[T]) advance() (eventtime.Timestamp, bool) {
 	low := eventtime.Max
-	for _, g := range c.splits {
-		if g != nil {
-			low = min(low, g.Watermark())
+	for i := c.first; i < len(c.splits); i++ {
+		if s := &c.splits[i]; !s.ended {
+			low = min(low, s.generator.Watermark())
 		}
 	}
 	if low == eventtime.Max || low <= c.current {

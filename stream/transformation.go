@@ -23,6 +23,8 @@ type transformation struct {
 	unbatch operator.Factory
 	// head says that the operator takes batches: it starts a chain.
 	head bool
+	// sink says that the stream ends here.
+	sink bool
 	// stateful operators have descriptors of keyed state.
 	stateful    bool
 	descriptors []*protocol.StateDescriptor

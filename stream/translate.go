@@ -5,7 +5,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/leat-io/leat/internal/graph"
 	"github.com/leat-io/leat/internal/operator"
@@ -16,6 +15,7 @@ import (
 type plan struct {
 	graph    *protocol.JobGraph
 	registry *operator.Registry
+	options  *runOptions
 }
 
 func (p *plan) dump() string { return graph.DumpJob(p.graph) }
@@ -23,16 +23,19 @@ func (p *plan) dump() string { return graph.DumpJob(p.graph) }
 // translate chains the transformations into vertices. It reports all faults at once.
 func (e *Env) translate() (*plan, error) {
 	options, err := e.options()
-	if err != nil {
-		return nil, errors.Join(append(e.faults, err)...)
-	}
 	t := translation{
 		env: e, options: options, vertexOf: map[*transformation]*protocol.Vertex{},
-		plan:   &plan{graph: &protocol.JobGraph{Name: e.name}, registry: operator.NewRegistry()},
+		plan: &plan{
+			graph:    &protocol.JobGraph{Name: e.name},
+			registry: operator.NewRegistry(), options: options,
+		},
 		digest: e.digest(),
 	}
-	faults := append(append([]error(nil), e.faults...), t.check()...)
-	if len(faults) > 0 {
+	faults := append([]error(nil), e.faults...)
+	if err != nil {
+		faults = append(faults, err)
+	}
+	if faults = append(faults, t.check()...); len(faults) > 0 {
 		return nil, errors.Join(faults...)
 	}
 	for _, step := range e.transformations {
@@ -77,7 +80,7 @@ func (t *translation) check() []error {
 	}
 	seen := map[string]string{}
 	for _, step := range t.env.transformations {
-		needs := step.input == nil || step.stateful || strings.HasPrefix(step.name, "Sink: ")
+		needs := step.input == nil || step.stateful || step.sink
 		switch other, taken := seen[step.uid]; {
 		case step.uid == "" && needs:
 			faults = append(faults, fmt.Errorf("operator %q has no uid; give it one that never changes",
@@ -178,11 +181,11 @@ func (t *translation) connect(step *transformation, v *protocol.Vertex) error {
 	return t.plan.registry.Register(kind, step.unbatch)
 }
 
-// kind names a factory of this program: go/<digest>/<what>/<uid or number>.
+// kind names a factory of this program: go/<digest>/<what>/<uid>, or what#/number without
+// uid.
 func (t *translation) kind(what string, step *transformation) string {
-	id := step.uid
-	if id == "" {
-		id = fmt.Sprintf("#%d", step.number)
+	if step.uid == "" {
+		return fmt.Sprintf("go/%s/%s#/%d", t.digest, what, step.number)
 	}
-	return fmt.Sprintf("go/%s/%s/%s", t.digest, what, id)
+	return fmt.Sprintf("go/%s/%s/%s", t.digest, what, step.uid)
 }

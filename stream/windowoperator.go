@@ -2,6 +2,8 @@ package stream
 
 import (
 	"context"
+	"errors"
+	"math"
 	"slices"
 	"sync/atomic"
 
@@ -34,6 +36,7 @@ type windowAggregate[K, T, A, R any] struct {
 	start   []int32
 	ordered []int32
 	part    keyPart
+	acc     A
 }
 
 // keyPart is the keys of the records of one pane.
@@ -59,7 +62,9 @@ func (o *windowAggregate[K, T, A, R]) Process(b *record.Batch) error {
 		return err
 	}
 	o.keys.load(items, b)
-	o.assign(b)
+	if err := o.assign(b); err != nil {
+		return err
+	}
 	o.order()
 	for i, pane := range o.inBatch {
 		if err := o.fold(pane, o.ordered[o.start[i]:o.start[i+1]], items, b); err != nil {
@@ -70,13 +75,17 @@ func (o *windowAggregate[K, T, A, R]) Process(b *record.Batch) error {
 }
 
 // assign finds the pane of every record and the panes of the batch.
-func (o *windowAggregate[K, T, A, R]) assign(b *record.Batch) {
+func (o *windowAggregate[K, T, A, R]) assign(b *record.Batch) error {
 	o.number, o.inBatch = o.number[:0], o.inBatch[:0]
 	size, offset := o.windowed.size, o.windowed.offset
 	last, number, lateRecords := backend.NoPane, int32(0), 0
 	for i := range b.Len {
 		row := rowAt(b.Selection, int32(i))
-		pane := paneOf(timestampAt(b, row), size, offset)
+		ts := timestampAt(b, row)
+		if ts == eventtime.None {
+			return userFault(o.env, errNoEventTime)
+		}
+		pane := paneOf(ts, size, offset)
 		if pane != last {
 			if eventtime.Timestamp(pane)-1 <= o.watermark.current {
 				o.number = append(o.number, -1)
@@ -95,7 +104,11 @@ func (o *windowAggregate[K, T, A, R]) assign(b *record.Batch) {
 	if lateRecords > 0 {
 		o.late.Add(uint64(lateRecords))
 	}
+	return nil
 }
+
+var errNoEventTime = errors.New("a record has no event time; " +
+	"give its source the option stream.WithEventTime")
 
 // order sorts the records by pane, keeping their order within a pane, by counting.
 func (o *windowAggregate[K, T, A, R]) order() {
@@ -120,17 +133,21 @@ func (o *windowAggregate[K, T, A, R]) order() {
 	o.start[0] = 0
 }
 
-// paneOf returns the end of the window of a timestamp. A record without time belongs to no
-// window: it is late for all.
+// paneOf returns the end of the window of a timestamp. The window at the end of time ends
+// there, before its size is reached.
 func paneOf(ts eventtime.Timestamp, size, offset int64) backend.Pane {
-	if ts == eventtime.None {
-		return backend.NoPane + 1
-	}
-	since := (int64(ts) - offset) % size
-	if since < 0 {
+	since := int64(ts)%size - offset // ts - offset may be out of range
+	for since < 0 {
 		since += size
 	}
-	return backend.Pane(int64(ts) - since + size)
+	for since >= size {
+		since -= size
+	}
+	left := size - since
+	if int64(ts) > math.MaxInt64-left {
+		return math.MaxInt64
+	}
+	return backend.Pane(int64(ts) + left)
 }
 
 // tableOf returns the table of a pane, making it when it is new.
@@ -167,11 +184,13 @@ func (o *windowAggregate[K, T, A, R]) fold(
 		o.foldInPlace(table, rows, records, items, b.Selection)
 		return o.env.Failure.Err()
 	}
+	for _, i := range o.part.created {
+		o.codec.Zero(table, rows[i])
+	}
 	for i, number := range records {
-		var acc A
-		o.codec.Load(table, rows[i], &acc)
-		o.aggregator.Add(&acc, items[rowAt(b.Selection, number)])
-		if err := o.codec.Store(table, rows[i], &acc); err != nil {
+		o.codec.Load(table, rows[i], &o.acc)
+		o.aggregator.Add(&o.acc, items[rowAt(b.Selection, number)])
+		if err := o.codec.Store(table, rows[i], &o.acc); err != nil {
 			return err
 		}
 	}
@@ -248,11 +267,10 @@ func (o *windowAggregate[K, T, A, R]) fire(pane backend.Pane) error {
 	end := eventtime.Timestamp(pane)
 	window := Window{Start: end - eventtime.Timestamp(o.windowed.size), End: end}
 	failure := o.env.Failure
-	var acc A
 	table.Scan(func(row backend.Row) bool {
-		o.codec.Load(table, row, &acc)
+		o.codec.Load(table, row, &o.acc)
 		key := keyOf(o.keys.codec, table, row)
-		o.record(o.emit(key, window, &acc), end-1)
+		o.record(o.emit(key, window, &o.acc), end-1)
 		return !failure.Failed()
 	})
 	delete(o.open, pane)
