@@ -3,6 +3,7 @@ package table
 import (
 	"fmt"
 	"math/rand/v2"
+	"runtime"
 	"syscall"
 	"testing"
 	"time"
@@ -255,6 +256,65 @@ func BenchmarkEmit(b *testing.B) {
 		}
 	}
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(rows), "ns/row")
+}
+
+// BenchmarkCollect reports a full garbage collection with 1e7 rows alive.
+func BenchmarkCollect(b *testing.B) {
+	bt := openBench(b, Factory{}, benchLayout)
+	bt.fill(b, 1e7)
+	runtime.GC()
+	spent := cpu(b)
+	for b.Loop() {
+		runtime.GC()
+	}
+	b.ReportMetric(float64(cpu(b)-spent)/1e6/float64(b.N), "cpu-ms/op")
+	runtime.KeepAlive(bt)
+}
+
+// BenchmarkValue replaces a value of 8 to 72 bytes of string keys, compaction included.
+func BenchmarkValue(b *testing.B) {
+	const keys = 1e6
+	layout := backend.RowLayout{KeyWords: 0, FixedBytes: 24, VarSlots: []int{0}}
+	bt := openBench(b, Factory{}, layout)
+	names := make([][]byte, keys)
+	for i := range names {
+		names[i] = fmt.Appendf(nil, "key-%012d", i)
+	}
+	events := draw(keys)
+	value := make([]byte, 72)
+	var batch [benchBatch][]byte
+	write := func(numbers []uint64) {
+		for i, number := range numbers {
+			bt.hashes[i] = mix(number)
+			batch[i] = names[number]
+		}
+		rows := bt.rows[:len(numbers)]
+		_, err := bt.table.Resolve(backend.Keys{Hashes: bt.hashes[:len(numbers)],
+			Bytes: batch[:len(numbers)]}, backend.Insert, rows, nil)
+		for i, row := range rows {
+			if err == nil {
+				err = bt.table.SetValue(row, 0, value[:8+(numbers[i]*31+uint64(i))%65])
+			}
+		}
+		if err != nil {
+			b.Fatal(err)
+		}
+	}
+	all := make([]uint64, keys)
+	for i := range all {
+		all[i] = uint64(i)
+	}
+	for from := 0; from < keys; from += benchBatch {
+		write(all[from:min(from+benchBatch, keys)])
+	}
+	from, spent := 0, cpu(b)
+	b.ResetTimer()
+	for done := 0; done < b.N; done += benchBatch {
+		write(events[from : from+benchBatch])
+		from = (from + benchBatch) % len(events)
+	}
+	b.ReportMetric(float64(cpu(b)-spent)/float64(b.N), "cpu-ns/op")
+	b.ReportMetric(float64(bt.backend.MemoryBytes())/keys, "B/row")
 }
 
 // BenchmarkPane reports what a pane of ten keys occupies.

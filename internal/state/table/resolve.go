@@ -168,7 +168,24 @@ func (t *Table) verifyTwo(words []uint64, rows []backend.Row, mode backend.Mode)
 	return misses
 }
 
+// touchKeys loads the first byte of every long key.
+func (t *Table) touchKeys(rows []backend.Row) {
+	touched := t.b.scratch.touched
+	for _, start := range rows {
+		if start == 0 {
+			continue
+		}
+		if row := at(uintptr(start)); headerOf(row).inline == longKey {
+			r := ref(*word(row, headerBytes+8))
+			entry := unsafe.Add(t.arena.memory[r.chunk()], r.offset())
+			touched += uint64(*(*uint8)(unsafe.Add(entry, entryHeaderBytes)))
+		}
+	}
+	t.b.scratch.touched = touched
+}
+
 func (t *Table) verifyBytes(keys [][]byte, rows []backend.Row, mode backend.Mode) int {
+	t.touchKeys(rows)
 	sc, cur, fixedAt := &t.b.scratch, t.b.cur, backend.Row(t.shape.fixedAt)
 	misses := 0
 	for i, start := range rows {

@@ -25,7 +25,7 @@ const (
 	firstSlotBits = 4
 	segmentBits   = 14 // slots at which a segment splits
 	extremeBits   = 16 // slots of a segment that cannot split any more
-	maxDepth      = 20 // bits of the directory at most
+	maxDepth      = 22 // bits of the directory at most: 32 MiB
 	segmentBytes  = 2 << 20
 	segmentArena  = 4 << 20 // live arena bytes at which a segment splits
 	tableBytes    = int64(unsafe.Sizeof(Table{}))

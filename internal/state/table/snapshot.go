@@ -131,7 +131,7 @@ func (b *Backend) renumber() {
 
 // Step copies pages until budget bytes are copied; bytes only looked at count a quarter.
 func (s *snapshot) Step(budget int) (bool, error) {
-	if s.released {
+	if s.released || s.b.snapshot != s {
 		return s.done, fmt.Errorf("table: step snapshot %d: it is released", s.checkpoint)
 	}
 	for budget > 0 && !s.done {
