@@ -2,10 +2,16 @@ package store
 
 import (
 	"path"
+	"slices"
 	"strings"
 
 	"github.com/leat-io/leat/filesystem"
 )
+
+// keptFences is how many fences stay, the newest ones. A fence is the number at which the master
+// before it fails; while it is there, that master cannot even create a stray record. For older ones
+// the listing after each creation does the same later.
+const keptFences = 32
 
 // view is what a sweep has seen. Files were listed before the records were read, so that a file is
 // either in progress, or referred to by a record that was read, or garbage.
@@ -66,14 +72,18 @@ func (p *plan) planRecords(v view, s *Store) {
 		oldest = min(oldest, number)
 	}
 	remains := map[uint64]bool{}
-	for _, number := range v.listed.checkpoints {
+	fences := 0
+	for _, number := range slices.Backward(v.listed.checkpoints) {
 		r := v.records[number]
 		// The newest number stays whatever it is: numbers go on from there.
 		remove := r != nil && number < v.listed.newestCheckpoint() && r.Generation <= v.generation
 		if remove && r.IsCheckpoint() {
 			remove = r.JobID == v.jobID && !v.retained[number]
 		} else if remove {
-			remove = number < oldest
+			remove = number < oldest && (r.Kind != kindFence || fences >= keptFences)
+		}
+		if r != nil && r.Kind == kindFence {
+			fences++
 		}
 		remains[number] = !remove
 		if remove {

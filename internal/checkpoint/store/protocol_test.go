@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path"
 	"strings"
 	"testing"
 
@@ -252,41 +253,59 @@ func TestOvertakenWhileBeginning(t *testing.T) {
 	}
 }
 
-// Goal: a sleeping master that wakes after its numbers were swept neither commits nor confuses.
-// Method: the old master stops before the commit point; a new one goes far on with sweeps between,
-// so that the number is free again.
+// Goal: a sleeping master that wakes long after neither commits nor confuses, even if the fence it
+// should meet is gone. Method: the old master stops before the commit point; a new one goes far on
+// with sweeps between; then its fence is removed, or not.
 func TestHoleLeftBySweep(t *testing.T) {
+	for _, free := range []bool{false, true} {
+		files := mem.New(mem.Options{})
+		old := begin(t, files, 1)
+		old.publish(t)
+		c := old.checkpoint()
+		number, woken := c.Header.CheckpointId, false
+		old.fs = fault.New(files, planOf(t, fault.Rule{Op: fault.OpCreateIfAbsent,
+			Glob: fmt.Sprintf("checkpoint-%d", number), Hit: 1,
+			Wait: func(ctx context.Context, call fault.Call) (err error) {
+				woken = true
+				second := begin(t, files, 2)
+				for range 4 {
+					second.publish(t)
+					second.sweep(t)
+				}
+				if free {
+					err = files.Remove(ctx, call.Path)
+				}
+				return err
+			}}))
+		outcome, err := old.PublishCheckpoint(t.Context(), old.gen, c)
+		if outcome != Fenced || !woken {
+			t.Fatalf("free %v: %v, %v", free, outcome, err)
+		}
+		if r := records(t, files)[number]; r == nil || r.IsCheckpoint() != free {
+			t.Errorf("free %v: record %+v", free, r)
+		}
+		third := begin(t, files, 3)
+		if third.found.Record.Generation != 2 {
+			t.Errorf("free %v: found %+v", free, third.found.Record)
+		}
+		third.publish(t)
+		third.sweep(t)
+		if r := records(t, files)[number]; free && r != nil {
+			t.Errorf("the stray record stays: %+v", r)
+		}
+	}
+}
+
+// Goal: fences do not pile up for ever. Method: many masters, each with a checkpoint and a sweep.
+func TestOldFencesAreSwept(t *testing.T) {
 	files := mem.New(mem.Options{})
-	old := begin(t, files, 1)
-	old.publish(t)
-	c := old.checkpoint()
-	var number uint64 = c.Header.CheckpointId
-	woken := false
-	old.fs = fault.New(files, planOf(t, fault.Rule{Op: fault.OpCreateIfAbsent,
-		Glob: fmt.Sprintf("checkpoint-%d", number), Hit: 1,
-		Wait: func(ctx context.Context, call fault.Call) error {
-			woken = true
-			second := begin(t, files, 2)
-			for range 4 {
-				second.publish(t)
-				second.sweep(t)
-			}
-			if _, err := files.Stat(ctx, call.Path); !errors.Is(err, filesystem.ErrNotExist) {
-				t.Errorf("the number is not free: %v", err)
-			}
-			return nil
-		}}))
-	if outcome, err := old.PublishCheckpoint(t.Context(), old.gen, c); outcome != Fenced || !woken {
-		t.Fatalf("%v, %v", outcome, err)
+	for i := range uint64(keptFences + 10) {
+		m := begin(t, files, i)
+		m.publish(t)
+		m.sweep(t)
 	}
-	third := begin(t, files, 3)
-	if third.found.Record.Generation != 2 {
-		t.Errorf("found %+v", third.found.Record)
-	}
-	third.publish(t)
-	third.sweep(t)
-	if r := records(t, files)[number]; r != nil {
-		t.Errorf("the stray record stays: %+v", r)
+	if got := len(records(t, files)); got != keptFences+1 {
+		t.Errorf("%d records stay, not %d fences and a checkpoint", got, keptFences)
 	}
 }
 
@@ -415,6 +434,15 @@ func TestPublishRefuses(t *testing.T) {
 	if outcome, err := m.PublishCheckpoint(ended, m.gen, m.checkpointOf(3)); outcome != Failed {
 		t.Errorf("ended context: %v, %v", outcome, err)
 	}
+	foreign := path.Join(m.chkDir(m.Identity().JobID, 3), metadataName)
+	if err := files.CreateIfAbsent(t.Context(), foreign, []byte("put here by hand")); err != nil {
+		t.Fatal(err)
+	}
+	outcome, err := m.PublishCheckpoint(t.Context(), m.gen, m.checkpointOf(3))
+	if outcome != Failed || err == nil || !strings.Contains(err.Error(), foreign) {
+		t.Errorf("another metadata file: %v, %v", outcome, err)
+	}
+	m.next = 4
 	other := Generation{Number: m.gen.Number + 1}
 	if outcome, _ := m.PublishCheckpoint(t.Context(), other, m.checkpointOf(3)); outcome != Fenced {
 		t.Errorf("other generation: %v", outcome)

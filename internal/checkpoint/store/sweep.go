@@ -179,6 +179,7 @@ func (s *Store) lookAtRecords(ctx context.Context, v *view, buildsOn uint64) err
 	s.mu.Unlock()
 	v.records = make(map[uint64]*Record, len(v.listed.checkpoints))
 	v.retained, v.marks = make(map[uint64]bool), make(marks)
+	there := leftOf(*v, plan{})
 	for i := len(v.listed.checkpoints) - 1; i >= 0; i-- {
 		number := v.listed.checkpoints[i]
 		r, err := s.record(ctx, number)
@@ -197,6 +198,9 @@ func (s *Store) lookAtRecords(ctx context.Context, v *view, buildsOn uint64) err
 			continue
 		}
 		m, err := s.marksOfRecord(ctx, r)
+		if err == nil && !needed {
+			err = s.checkWhole(ctx, there, m)
+		}
 		if errors.Is(err, ErrNoMetadata) && !needed {
 			continue // Half removed by a sweep that was interrupted: it is not a checkpoint any more.
 		}
@@ -207,6 +211,25 @@ func (s *Store) lookAtRecords(ctx context.Context, v *view, buildsOn uint64) err
 		v.retained[number] = true
 		for p := range m {
 			v.marks[p] = struct{}{}
+		}
+	}
+	return nil
+}
+
+// checkWhole returns ErrNoMetadata for a checkpoint of which files are missing, as a crash can leave
+// it that brings back some of what a sweep removed. The listing may be older than the checkpoint,
+// so a file is missing only when the store says so once more.
+func (s *Store) checkWhole(ctx context.Context, there, wanted marks) error {
+	for p := range wanted {
+		if _, ok := there[p]; ok {
+			continue
+		}
+		_, err := s.fs.Stat(ctx, p)
+		if errors.Is(err, filesystem.ErrNotExist) {
+			return fmt.Errorf("%w: %q is missing", ErrNoMetadata, uriOf(s.fs, p))
+		}
+		if err != nil {
+			return err
 		}
 	}
 	return nil
@@ -266,7 +289,8 @@ func (s *Store) decideSweep(v view) plan {
 
 // leftOf returns the files that are marked or there when a plan has been executed.
 func leftOf(v view, p plan) marks {
-	left := maps.Clone(v.marks)
+	left := make(marks, len(v.marks)+len(v.job))
+	maps.Copy(left, v.marks)
 	for _, entry := range v.job {
 		left[entry.Path] = struct{}{}
 	}
