@@ -111,7 +111,7 @@ var benchLayout = backend.RowLayout{KeyWords: 1, FixedBytes: 16}
 
 func BenchmarkUpdate(b *testing.B) {
 	for _, keys := range []int{1e4, 1e6, 1e7} {
-		events := draw(keys)
+		drawn := draw(keys)
 		for _, factory := range []backend.Factory{Factory{}, naive.Factory{}} {
 			b.Run(fmt.Sprintf("%s/keys=%d", factory.Name(), keys), func(b *testing.B) {
 				bt := openBench(b, factory, benchLayout)
@@ -119,8 +119,8 @@ func BenchmarkUpdate(b *testing.B) {
 				from, start := 0, cpu(b)
 				b.ResetTimer()
 				for done := 0; done < b.N; done += benchBatch {
-					bt.update(b, events[from:from+benchBatch])
-					from = (from + benchBatch) % len(events)
+					bt.update(b, drawn[from:from+benchBatch])
+					from = (from + benchBatch) % len(drawn)
 				}
 				b.ReportMetric(float64(cpu(b)-start)/float64(b.N), "cpu-ns/op")
 			})
@@ -134,7 +134,7 @@ func BenchmarkUpdate(b *testing.B) {
 			from, start := 0, cpu(b)
 			b.ResetTimer()
 			for done := 0; done < b.N; done += benchBatch {
-				for _, key := range events[from : from+benchBatch] {
+				for _, key := range drawn[from : from+benchBatch] {
 					a := m[int64(key)]
 					if a == nil {
 						a = &acc{}
@@ -143,7 +143,7 @@ func BenchmarkUpdate(b *testing.B) {
 					a.count++
 					a.sum += 3
 				}
-				from = (from + benchBatch) % len(events)
+				from = (from + benchBatch) % len(drawn)
 			}
 			b.ReportMetric(float64(cpu(b)-start)/float64(b.N), "cpu-ns/op")
 		})
@@ -178,10 +178,10 @@ func BenchmarkInsert(b *testing.B) {
 }
 
 // BenchmarkCheckpoint updates 1e7 rows while a snapshot copies 256 KiB between batches, and
-// reports barrier, time an event with and without copying, longest batch and step, undo.
+// reports barrier, time a record with and without copying, longest batch and step, undo.
 func BenchmarkCheckpoint(b *testing.B) {
 	const keys = 1e7
-	events := draw(keys)
+	drawn := draw(keys)
 	bt := openBench(b, Factory{}, benchLayout)
 	bt.fill(b, keys)
 	bt.snapshot(b) // so that the memory of copies has been touched before
@@ -197,9 +197,9 @@ func BenchmarkCheckpoint(b *testing.B) {
 					b.Fatal(err)
 				}
 				barrier = max(barrier, time.Since(start))
-				for done, from := false, 0; !done; from = (from + benchBatch) % len(events) {
+				for done, from := false, 0; !done; from = (from + benchBatch) % len(drawn) {
 					start = time.Now()
-					bt.update(b, events[from:from+benchBatch])
+					bt.update(b, drawn[from:from+benchBatch])
 					batch = max(batch, time.Since(start))
 					start = time.Now()
 					if done, err = taken.Step(256 << 10); err != nil {
@@ -212,7 +212,7 @@ func BenchmarkCheckpoint(b *testing.B) {
 				taken.Release()
 				bt.backend.Confirm(uint64(batches))
 			}
-			b.ReportMetric(float64(cpu(b)-spent)/float64(batches*benchBatch), "cpu-ns/event")
+			b.ReportMetric(float64(cpu(b)-spent)/float64(batches*benchBatch), "cpu-ns/record")
 			b.ReportMetric(float64(barrier.Nanoseconds()), "ns/longest-barrier")
 			b.ReportMetric(float64(batch.Microseconds()), "us/longest-batch")
 			b.ReportMetric(float64(step.Microseconds()), "us/longest-step")
@@ -280,7 +280,7 @@ func BenchmarkValue(b *testing.B) {
 	for i := range names {
 		names[i] = fmt.Appendf(nil, "key-%012d", i)
 	}
-	events := draw(keys)
+	drawn := draw(keys)
 	value := make([]byte, 72)
 	var batch [benchBatch][]byte
 	write := func(numbers []uint64) {
@@ -310,8 +310,8 @@ func BenchmarkValue(b *testing.B) {
 	from, spent := 0, cpu(b)
 	b.ResetTimer()
 	for done := 0; done < b.N; done += benchBatch {
-		write(events[from : from+benchBatch])
-		from = (from + benchBatch) % len(events)
+		write(drawn[from : from+benchBatch])
+		from = (from + benchBatch) % len(drawn)
 	}
 	b.ReportMetric(float64(cpu(b)-spent)/float64(b.N), "cpu-ns/op")
 	b.ReportMetric(float64(bt.backend.MemoryBytes())/keys, "B/row")

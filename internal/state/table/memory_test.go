@@ -184,10 +184,10 @@ func TestResolveDoesNotAllocate(t *testing.T) {
 	bt := openBench(t, Factory{}, benchLayout)
 	const keys = 50_000
 	bt.fill(t, keys)
-	events := draw(keys)
+	drawn := draw(keys)
 	from := 0
 	if allocs := testing.AllocsPerRun(200, func() {
-		bt.update(t, events[from:from+benchBatch])
+		bt.update(t, drawn[from:from+benchBatch])
 		from += benchBatch
 	}); allocs != 0 {
 		t.Errorf("%v allocations a batch", allocs)

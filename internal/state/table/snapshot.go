@@ -203,6 +203,10 @@ func (s *snapshot) copyPage(im *paneImage, seg *segment, page int) (int, error) 
 	first, run := unsafe.Pointer(nil), 0 // rows found and not yet copied
 	for slot := range rows {
 		row := unsafe.Add(seg.pages[page], uintptr(slot)*size)
+		head := headerOf(row)
+		if run == 0 && !im.full && head.version <= s.base && head.flags&flagTomb == 0 {
+			continue // nearly all rows of a delta
+		}
 		if s.takes(im, seg, row) {
 			if run == 0 {
 				first = row

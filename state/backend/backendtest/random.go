@@ -224,8 +224,8 @@ func (r *random) begin() error {
 		return err
 	}
 	r.copying = &running{snapshot: snapshot, base: r.confirmed, full: full, budget: budget,
-		steps: steps, changed: maps.Clone(r.changed), durable: durable{checkpoint: r.checkpoint, began: r.now,
-			content: r.model.clone()}}
+		steps: steps, changed: maps.Clone(r.changed), durable: durable{checkpoint: r.checkpoint,
+			began: r.now, content: r.model.clone()}}
 	return nil
 }
 
