@@ -237,7 +237,8 @@ func TestCodecRefuses(t *testing.T) {
 	if _, err := CodecOf[nested](); err == nil || !strings.Contains(err.Error(), `"in"`) {
 		t.Errorf("got %v", err)
 	}
-	if _, err := CodecOf[struct{ C chan int }](); err == nil || !strings.Contains(err.Error(), `"C"`) {
+	if _, err := CodecOf[struct{ C chan int }](); err == nil ||
+		!strings.Contains(err.Error(), `"C"`) {
 		t.Errorf("got %v", err)
 	}
 }
@@ -384,7 +385,8 @@ func TestConcurrentOwners(t *testing.T) {
 				c.Gather(out, []uint16{3, 1000})
 				c.Hash(make([]uint64, DefaultRows), []int{0, 4})
 				c.Release()
-				if err != nil || cmp.Diff(src, got) != "" || string(out.Text(5, 1)) != src[1000].URL {
+				if err != nil || cmp.Diff(src, got) != "" ||
+					string(out.Text(5, 1)) != src[1000].URL {
 					t.Errorf("records differ, %v", err)
 				}
 			})

@@ -130,7 +130,10 @@ func (s Settings) Unknown() []error {
 	var faults []error
 	for _, key := range given {
 		if near := Nearest(key, keys); near != "" {
-			faults = append(faults, fmt.Errorf("config: unknown key %q: did you mean %q?", key, near))
+			faults = append(
+				faults,
+				fmt.Errorf("config: unknown key %q: did you mean %q?", key, near),
+			)
 			continue
 		}
 		faults = append(faults, fmt.Errorf("config: unknown key %q: no key is like it", key))

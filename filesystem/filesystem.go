@@ -76,9 +76,9 @@ type FileSystem interface {
 	Create(ctx context.Context, path string) (Writer, error)
 
 	// CreateIfAbsent makes data visible at path, whole, at once and durably, or returns ErrExists
-	// and changes nothing. Of any number of concurrent calls for one path exactly one succeeds, also
-	// when all bring the same bytes. ErrExists is returned only when what exists is durable. After
-	// any other error the object may or may not be there. It does not keep data.
+	// and changes nothing. Of any number of concurrent calls for one path exactly one succeeds,
+	// also when all bring the same bytes. ErrExists is returned only when what exists is durable.
+	// After any other error the object may or may not be there. It does not keep data.
 	CreateIfAbsent(ctx context.Context, path string, data []byte) error
 
 	// Publish makes a prepared object visible at the path given to Create, durably. It is
@@ -86,9 +86,10 @@ type FileSystem interface {
 	// middle, succeeds and changes nothing, in any process, while the published object is there.
 	//
 	// Errors: ErrExists if another object is at the path, even one of the same bytes; the prepared
-	// object then stays prepared. ErrTokenUnknown if the object is neither prepared nor at the path:
-	// it was discarded, or published and removed since. A store that has lost the identity of the
-	// objects (a directory copied to another disk) may recognise a published object by its content.
+	// object then stays prepared. ErrTokenUnknown if the object is neither prepared nor at the
+	// path: it was discarded, or published and removed since. A store that has lost the identity of
+	// the objects (a directory copied to another disk) may recognise a published object by its
+	// content.
 	Publish(ctx context.Context, token Token) error
 
 	// Discard removes a prepared object that is not published. It is idempotent, and it never
@@ -101,16 +102,16 @@ type FileSystem interface {
 	// directories. A directory that holds no object may or may not be yielded.
 	//
 	// The order is the byte order of paths, in which a directory counts as its path with "/" at the
-	// end. A missing dir, or one that is an object, lists nothing. Every object that is there during
-	// the whole listing is yielded exactly once; one that comes or goes meanwhile at most once. An
-	// error is yielded with a zero Entry and ends the listing.
+	// end. A missing dir, or one that is an object, lists nothing. Every object that is there
+	// during the whole listing is yielded exactly once; one that comes or goes meanwhile at most
+	// once. An error is yielded with a zero Entry and ends the listing.
 	List(ctx context.Context, dir string, recursive bool) iter.Seq2[Entry, error]
 
 	// ListInProgress yields the objects in progress at any depth below dir, prepared or not, of all
 	// processes, in the order of List. The path of an entry can be given to Remove, which drops the
 	// object, and to InProgressTarget, which tells where it would be published. If the object's
-	// writer still lives, its Prepare then fails or Publish returns ErrTokenUnknown. A store in which
-	// unprepared objects are nowhere before Prepare need not yield those.
+	// writer still lives, its Prepare then fails or Publish returns ErrTokenUnknown. A store in
+	// which unprepared objects are nowhere before Prepare need not yield those.
 	ListInProgress(ctx context.Context, dir string) iter.Seq2[Entry, error]
 
 	// Stat describes the object or directory at path. In stores without directories of their own a
@@ -141,7 +142,7 @@ type Writer interface {
 	// and gives an empty object.
 	Prepare(ctx context.Context) (Token, error)
 
-	// Abort drops everything written. Safe after Prepare failed and when called twice; after Prepare
-	// succeeded it does nothing and returns nil.
+	// Abort drops everything written. Safe after Prepare failed and when called twice; after
+	// Prepare succeeded it does nothing and returns nil.
 	Abort() error
 }

@@ -117,7 +117,12 @@ func (c *KeyCodec[K]) Bytes(k K, scratch []byte) []byte {
 // FromWords returns the key with the given words. Words must not be 0.
 func (c *KeyCodec[K]) FromWords(w []uint64) K {
 	if c.words == 0 || len(w) < c.words {
-		invariant.Fail("key of type %s from %d words, want %d", reflect.TypeFor[K](), len(w), c.words)
+		invariant.Fail(
+			"key of type %s from %d words, want %d",
+			reflect.TypeFor[K](),
+			len(w),
+			c.words,
+		)
 	}
 	var k K
 	for i := range c.parts {

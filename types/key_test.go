@@ -131,7 +131,11 @@ func TestKeyWordsIgnoreWidth(t *testing.T) {
 		t.Error(diff)
 	}
 	nan := keyOf[float64](t).AppendWords(nil,
-		[]float64{math.NaN(), math.Copysign(math.NaN(), -1), math.Float64frombits(0x7ff0000000000001)})
+		[]float64{
+			math.NaN(),
+			math.Copysign(math.NaN(), -1),
+			math.Float64frombits(0x7ff0000000000001),
+		})
 	if nan[0] != nan[1] || nan[0] != nan[2] {
 		t.Errorf("words of NaN: %x", nan)
 	}

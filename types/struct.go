@@ -12,8 +12,8 @@ import (
 )
 
 // Struct is a Go type seen as a schema. A struct has a column for each exported field, named as
-// the field with its leading capitals lowered (ID is id), or as its tag `leat:"name"` says; `leat:"-"` leaves a
-// field out. Any other supported type is a schema of one column called "value".
+// the field with its leading capitals lowered (ID is id), or as its tag `leat:"name"` says;
+// `leat:"-"` leaves a field out. Any other supported type is a schema of one column called "value".
 type Struct struct {
 	Go     reflect.Type
 	Schema *Schema

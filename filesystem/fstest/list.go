@@ -13,7 +13,8 @@ import (
 // Method: names around "/" in byte order ("-" and "." before, "0" after), both kinds of listing.
 func listOrder(k *kit) {
 	for _, name := range []string{
-		"b", "a/x", "a-b", "a.b", "a0", "a/deep/er/y", "a/deep-1", "B", "_hidden", ".hidden", "ab/z",
+		"b", "a/x", "a-b", "a.b", "a0", "a/deep/er/y", "a/deep-1", "B", "_hidden", ".hidden",
+		"ab/z",
 	} {
 		k.put(k.path(name), name)
 	}
@@ -26,7 +27,10 @@ func listOrder(k *kit) {
 	}
 	k.listed(k.dir, true, under(".hidden", "B", "_hidden", "a-b", "a.b", "a/deep-1",
 		"a/deep/er/y", "a/x", "a0", "ab/z", "b")...)
-	k.listed(k.dir, false, under(".hidden", "B", "_hidden", "a-b", "a.b", "a/", "a0", "ab/", "b")...)
+	k.listed(
+		k.dir,
+		false,
+		under(".hidden", "B", "_hidden", "a-b", "a.b", "a/", "a0", "ab/", "b")...)
 	k.listed(k.path("a"), false, under("a/deep-1", "a/deep/", "a/x")...)
 	k.listed(k.path("a"), true, under("a/deep-1", "a/deep/er/y", "a/x")...)
 	for e, err := range k.List(k.ctx, k.dir, true) {
@@ -107,7 +111,8 @@ func listHidesInProgress(k *kit) {
 func names(k *kit) {
 	for _, name := range []string{
 		"two words", " leading", "trailing ", "Größe", "数据", "dt=2020-01-01T10:00:00", "100%",
-		"%2F", "a+b&c=d?e#f", `quo"te'`, "back\\slash", "new\nline", "-", "~", "...", ".name.inprogress",
+		"%2F", "a+b&c=d?e#f", `quo"te'`, "back\\slash", "new\nline", "-", "~", "...",
+		".name.inprogress",
 		strings.Repeat("long", 60), strings.Repeat("ü", 120),
 	} {
 		p := k.path("names of "+name, name)
@@ -192,7 +197,8 @@ func emptyDirs(k *kit) {
 // Method: bad paths times operations; names of objects in progress cannot be created.
 func badPaths(k *kit) {
 	for _, p := range []string{
-		"", "relative", k.dir + "/", k.dir + "//x", k.dir + "/./x", k.dir + "/../x", k.dir + "/x\x00y",
+		"", "relative", k.dir + "/", k.dir + "//x", k.dir + "/./x", k.dir + "/../x",
+		k.dir + "/x\x00y",
 	} {
 		_, err := k.Open(k.ctx, p)
 		k.refused(fmt.Sprintf("open %q", p), err)

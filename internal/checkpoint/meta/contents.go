@@ -11,8 +11,8 @@ import (
 )
 
 // ContentsJSON returns the JSON twin of a checkpoint's metadata, for people and scripts: indented,
-// keys in a fixed order, ids and digests in hexadecimal, opaque bytes by their size only. The engine
-// never reads it. Equal checkpoints give equal bytes.
+// keys in a fixed order, ids and digests in hexadecimal, opaque bytes by their size only. The
+// engine never reads it. Equal checkpoints give equal bytes.
 func ContentsJSON(c *Checkpoint) ([]byte, error) {
 	if err := validate(c); err != nil {
 		return nil, fmt.Errorf("meta: write contents: %w", err)

@@ -96,9 +96,14 @@ func (f functionWithoutComment) Pos() token.Pos { return f.Type.Func }
 func parameterCounts(t *Tree) []Finding {
 	return t.eachFile(func(f *File) []Finding {
 		var found []Finding
+		free := map[*ast.FuncType]bool{}
 		ast.Inspect(f.File, func(n ast.Node) bool {
+			if literal, ok := n.(*ast.FuncLit); ok && f.Test {
+				// A fuzz target's parameters are its input, as many as that takes.
+				free[literal.Type] = true
+			}
 			signature, ok := n.(*ast.FuncType)
-			if ok && signature.Params.NumFields() > maxParameters {
+			if ok && !free[signature] && signature.Params.NumFields() > maxParameters {
 				found = append(found, t.at(f, signature.Pos(), "%d parameters",
 					signature.Params.NumFields()))
 			}
