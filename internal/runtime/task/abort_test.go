@@ -3,13 +3,16 @@ package task_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"sync/atomic"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/leat-io/leat/internal/base/lifecycle"
 	"github.com/leat-io/leat/internal/protocol"
+	"github.com/leat-io/leat/internal/runtime/gate"
 	"github.com/leat-io/leat/internal/runtime/task"
 	"github.com/leat-io/leat/state/backend"
 	"github.com/leat-io/leat/state/backend/naive"
@@ -280,6 +283,62 @@ func TestBarrierWhileWriting(t *testing.T) {
 	h.task.Close()
 	if end, err := h.ended(); end != finished {
 		t.Errorf("ended as %v: %v", end, err)
+	}
+}
+
+// Goal: an abort ends an upload that the task goroutine itself waits for, since the next
+// barrier has come, and one that arrives as a letter just behind the start of its checkpoint.
+// Method: uploads that end by abort only; the first case waits until the task polls no more,
+// the second aborts from within Snapshot.
+func TestAbortOfUploadInTheWay(t *testing.T) {
+	f := newFixture(t, 0)
+	f.register(t, "tally", factory(newTally))
+	tail := hooks{}
+	f.register(t, "tail", hookedOf(&tail))
+	h := newHarness(t, f, "tally", "tail")
+	f.store.before = func(ctx context.Context, checkpoint uint64) error {
+		if checkpoint == 3 {
+			return nil
+		}
+		<-ctx.Done()
+		return context.Cause(ctx)
+	}
+	tail.snapshot = func() error {
+		tail.snapshot = nil
+		h.task.CheckpointAborted(1, "test")
+		return nil
+	}
+	h.run()
+	h.fill()
+	for id := range uint64(3) {
+		h.barrier(0, id+1)
+		h.barrier(1, id+1)
+		if id < 2 {
+			h.expect(fmt.Sprintf("barrier %d", id+1))
+		}
+	}
+	group := lifecycle.NewGroup(t.Context(), "sender")
+	group.Go("fill the ring", func(context.Context) error {
+		for range 2 * gate.Depth {
+			h.status(0, false)
+		}
+		return nil
+	})
+	<-h.blocked // The ring is full: the task does not poll.
+	h.task.CheckpointAborted(2, "test")
+	h.expect("barrier 3")
+	if got := len(counts(t, f, h.ack(3))); got != 3000 {
+		t.Errorf("checkpoint 3 holds %d keys, want 3000", got)
+	}
+	if err := group.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	h.task.Close()
+	if end, err := h.ended(); end != finished {
+		t.Errorf("ended as %v: %v", end, err)
+	}
+	if f.listener.mu.acks[1] != nil || f.listener.mu.acks[2] != nil {
+		t.Error("an aborted checkpoint was acknowledged")
 	}
 }
 

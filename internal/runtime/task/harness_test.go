@@ -91,12 +91,14 @@ type harness struct {
 	out   *gate.Gate
 	group *lifecycle.Group
 	got   []string // all elements read from out
+	// blocked has a token when a sender has waited for room.
+	blocked chan struct{}
 }
 
 // newHarness makes a task of a chain of operators registered before, head first; a kind
 // "tally" is keyed. The task does not run yet.
 func newHarness(t testing.TB, f *fixture, chain ...string) *harness {
-	h := &harness{fixture: f, t: t, id: place{2, 0}}
+	h := &harness{fixture: f, t: t, id: place{2, 0}, blocked: make(chan struct{}, 1)}
 	in := &protocol.Edge{Id: 1, From: 1, To: 2, ShapeKind: "items",
 		Exchange: protocol.Exchange_EXCHANGE_HASH}
 	out := &protocol.Edge{Id: 2, From: 2, To: 3, ShapeKind: "items",
@@ -107,7 +109,7 @@ func newHarness(t testing.TB, f *fixture, chain ...string) *harness {
 	}
 	for i := range uint32(2) {
 		p, err := f.exchange.Partition(in, i, 1, exchange.Sending{
-			Done: t.Context().Done(), Waiting: silent{}})
+			Done: t.Context().Done(), Waiting: h})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -127,9 +129,16 @@ func newHarness(t testing.TB, f *fixture, chain ...string) *harness {
 	return h
 }
 
-type silent struct{}
-
-func (silent) Blocked(bool) {}
+// Blocked notes that a sender of the test waits for room.
+func (h *harness) Blocked(blocked bool) {
+	if !blocked {
+		return
+	}
+	select {
+	case h.blocked <- struct{}{}:
+	default:
+	}
+}
 
 // run starts the task.
 func (h *harness) run() {

@@ -15,6 +15,7 @@ import (
 	"github.com/leat-io/leat/internal/record"
 	"github.com/leat-io/leat/internal/runtime/task"
 	"github.com/leat-io/leat/internal/state/run"
+	"github.com/leat-io/leat/internal/state/table"
 	"github.com/leat-io/leat/state/backend"
 	"github.com/leat-io/leat/state/backend/naive"
 	"github.com/leat-io/leat/types"
@@ -266,18 +267,21 @@ func (j *job) drive(t testing.TB, first uint64, sunk totals) (
 // order; state and output of every complete checkpoint compared with the positions of the
 // sources in it; then the job is run again from one of them.
 func TestExactlyOnce(t *testing.T) {
-	for seed := uint64(1); seed <= 8; seed++ {
-		s := size{sources: 3, tallies: 2, sinks: 2, limit: 3000, keys: 200}
-		j := newJob(t, s, seed)
-		j.start(t, nil)
-		id, acks, sunk := j.drive(t, 1, totals{})
+	for _, kind := range []backend.Factory{naive.Factory{}, table.Factory{}} {
+		for seed := uint64(1); seed <= 4; seed++ {
+			s := size{sources: 3, tallies: 2, sinks: 2, limit: 3000, keys: 5000}
+			j := newJob(t, s, seed)
+			j.backend = kind
+			j.start(t, nil)
+			id, acks, sunk := j.drive(t, 1, totals{})
 
-		s.tallies = 3
-		again := newJob(t, s, seed)
-		again.store = j.store
-		again.start(t, acks)
-		again.drive(t, id+1, sunk)
-		t.Logf("seed %d: restored from checkpoint %d with %d of %d items", seed, id, sunk.count,
-			s.sources*s.limit)
+			s.tallies = 3
+			again := newJob(t, s, seed)
+			again.backend, again.store = kind, j.store
+			again.start(t, acks)
+			again.drive(t, id+1, sunk)
+			t.Logf("%s, seed %d: restored from checkpoint %d with %d of %d items", kind.Name(),
+				seed, id, sunk.count, s.sources*s.limit)
+		}
 	}
 }
