@@ -16,7 +16,7 @@ var (
 	ErrUnknown = errors.New("the store does not tell whether the record exists")
 	// ErrDamaged: a record or a metadata file is not what was written.
 	ErrDamaged = errors.New("checkpoint is damaged")
-	// ErrSwept: the checkpoint refers to a file that has been, or is being, removed: a task has built
-	// on a checkpoint that is too old. The next checkpoint will do.
+	// ErrSwept: the checkpoint refers to a file that has been, or is being, removed: a task has
+	// built on a checkpoint that is too old. The next checkpoint will do.
 	ErrSwept = errors.New("checkpoint refers to a file that is no longer kept")
 )

@@ -35,7 +35,8 @@ func TestScenario(t *testing.T) {
 			t.Fatalf("mark again: %v", err)
 		}
 		second := begin(t, files, 2)
-		if second.gen != (Generation{Number: 2, Fence: 5}) || second.Identity() != first.Identity() {
+		if second.gen != (Generation{Number: 2, Fence: 5}) ||
+			second.Identity() != first.Identity() {
 			t.Errorf("second master: %+v, %+v", second.gen, second.Identity())
 		}
 		f := second.found
@@ -195,7 +196,8 @@ func TestOvertakenWhilePublishing(t *testing.T) {
 		case outcome == Fenced && !errors.Is(err, ErrFenced):
 			t.Fatalf("call %d: %v", hit, err)
 		}
-		if next, err := old.PublishCheckpoint(t.Context(), old.gen, old.checkpoint()); next != Fenced {
+		next, err := old.PublishCheckpoint(t.Context(), old.gen, old.checkpoint())
+		if next != Fenced {
 			t.Fatalf("call %d, next checkpoint: %v, %v", hit, next, err)
 		}
 		before := tree(t, files, "")
@@ -309,8 +311,9 @@ func TestOldFencesAreSwept(t *testing.T) {
 	}
 }
 
-// Goal: a lost answer or a single failure of any store call costs no checkpoint that is complete and
-// never makes one of nothing. Method: each call of a publishing loses its answer, or fails, once.
+// Goal: a lost answer or a single failure of any store call costs no checkpoint that is complete
+// and never makes one of nothing. Method: each call of a publishing loses its answer, or fails,
+// once.
 func TestSingleFaultWhilePublishing(t *testing.T) {
 	for _, after := range []bool{false, true} {
 		for hit := 1; ; hit++ {
@@ -388,7 +391,8 @@ func TestUnknownOutcome(t *testing.T) {
 			t.Fatalf("%v, %v", outcome, err)
 		}
 		m.fs = files
-		if outcome, _ = m.PublishCheckpoint(t.Context(), m.gen, m.checkpoint()); outcome != Unknown {
+		outcome, _ = m.PublishCheckpoint(t.Context(), m.gen, m.checkpoint())
+		if outcome != Unknown {
 			t.Errorf("it goes on: %v", outcome)
 		}
 		next := begin(t, files, 2)

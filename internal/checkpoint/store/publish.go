@@ -70,10 +70,10 @@ type attempt struct {
 // checkpoint's directory and then creates the checkpoint record, which is the commit point. Every
 // file the checkpoint refers to must have been published before.
 //
-// Job id and lineage in the header must be those given by Adopt, the generation that of gen, and the
-// checkpoint id larger than all before; ids may be left out. The origin in the header is set here,
-// in a copy. The error is nil for Committed only; it wraps ErrFenced for Fenced and ErrUnknown for
-// Unknown. Both of these end this master: every later call returns the same.
+// Job id and lineage in the header must be those given by Adopt, the generation that of gen, and
+// the checkpoint id larger than all before; ids may be left out. The origin in the header is set
+// here, in a copy. The error is nil for Committed only; it wraps ErrFenced for Fenced and
+// ErrUnknown for Unknown. Both of these end this master: every later call returns the same.
 func (s *Store) PublishCheckpoint(
 	ctx context.Context, gen Generation, c *meta.Checkpoint,
 ) (Outcome, error) {
@@ -286,8 +286,8 @@ func (s *Store) commit(a *attempt) {
 	}
 }
 
-// MarkCommitted notes that the sinks have committed a completed checkpoint. It is idempotent. If the
-// note is missing a restore commits once more, which is allowed: after an error go on.
+// MarkCommitted notes that the sinks have committed a completed checkpoint. It is idempotent. If
+// the note is missing a restore commits once more, which is allowed: after an error go on.
 func (s *Store) MarkCommitted(ctx context.Context, checkpointID uint64) error {
 	s.mu.Lock()
 	r := &Record{Kind: kindCommitted, Name: s.name, Generation: s.mu.generation, Owner: s.owner,

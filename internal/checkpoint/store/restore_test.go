@@ -30,7 +30,8 @@ func TestLoadSpellings(t *testing.T) {
 		spellings := []string{dir, dir + "/", dir + "/_metadata", dir + "//", dir + "/./_metadata"}
 		if files.Scheme() == "file" {
 			p := strings.TrimPrefix(dir, "file://")
-			spellings = append(spellings, p, p+"/", p+"/_metadata", "file:"+p, p[1:], "./"+p[1:]+"/")
+			spellings = append(spellings, p, p+"/", p+"/_metadata", "file:"+p,
+				p[1:], "./"+p[1:]+"/")
 		}
 		for _, spelling := range spellings {
 			f, err := m.Load(t.Context(), spelling)
@@ -38,8 +39,8 @@ func TestLoadSpellings(t *testing.T) {
 				t.Errorf("%q: %v", spelling, err)
 				continue
 			}
-			if f.Meta.Header.CheckpointId != older || f.Record == nil || f.Newest || !f.NeedsCommit ||
-				f.URI() != dir+"/_metadata" || f.Meta.Header.Origin != dir {
+			if f.Meta.Header.CheckpointId != older || f.Record == nil || f.Newest ||
+				!f.NeedsCommit || f.URI() != dir+"/_metadata" || f.Meta.Header.Origin != dir {
 				t.Errorf("%q: %+v", spelling, f)
 			}
 			mustFindAll(t, f)
@@ -72,9 +73,11 @@ func TestLoadMissing(t *testing.T) {
 		} else {
 			job = "file://" + strings.TrimPrefix(job, "file:")
 		}
+		below := `; the newest checkpoint below is "` + m.CheckpointDir(newest) + `"`
+		lookedFor := `no _metadata there: looked for "` + job
 		cases := map[string]string{
-			job:                             `; the newest checkpoint below is "` + m.CheckpointDir(newest) + `"`,
-			job + "/chk-9":                  `no _metadata there: looked for "` + job + `/chk-9/_metadata"`,
+			job:                             below,
+			job + "/chk-9":                  lookedFor + `/chk-9/_metadata"`,
 			job + "/chk-77":                 `looked for "` + job + `/chk-77/_metadata"`,
 			job + "/chk-77/x":               `x" is a file`,
 			job + "/chk-2/contents.json":    `contents.json" is a file`,
@@ -234,8 +237,8 @@ func TestCopies(t *testing.T) {
 	m := begin(t, source, 1)
 	number := m.publish(t, m.publishAndRefer(t))
 	copyTree(t, source, target, "/bucket/ck", "/elsewhere/deep")
-	alone, err := OpenRandom(t.Context(), filesystem.NewRegistry(target), "/elsewhere/deep", jobName,
-		seeded(5))
+	alone, err := OpenRandom(t.Context(), filesystem.NewRegistry(target), "/elsewhere/deep",
+		jobName, seeded(5))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -304,7 +307,8 @@ func TestOpenFile(t *testing.T) {
 	m := begin(t, files, 1)
 	reference := m.publishAndRefer(t)
 	metadata := path.Join(m.chkDir(m.Identity().JobID, 2), metadataName)
-	if err := files.CreateIfAbsent(t.Context(), "/a/b/_metadata", read1(t, files, metadata)); err != nil {
+	lone := read1(t, files, metadata)
+	if err := files.CreateIfAbsent(t.Context(), "/a/b/_metadata", lone); err != nil {
 		t.Fatal(err)
 	}
 	f, err := m.Load(t.Context(), "mem://a/b")
@@ -369,13 +373,15 @@ func TestAdopt(t *testing.T) {
 	if r := records(t, files)[number]; r.Parent != older {
 		t.Errorf("parent is %d, not %d", r.Parent, older)
 	}
-	if err := files.Remove(t.Context(), second.recordPath(checkpointPrefix, older, "")); err != nil {
+	record := second.recordPath(checkpointPrefix, older, "")
+	if err := files.Remove(t.Context(), record); err != nil {
 		t.Fatal(err)
 	}
 	if got := adopt(begin(t, files, 3), first.CheckpointDir(older)); got != original {
 		t.Errorf("own checkpoint without record: %+v", got)
 	}
-	s, err := OpenRandom(t.Context(), filesystem.NewRegistry(files), rootOf(files), "fork", seeded(4))
+	s, err := OpenRandom(t.Context(), filesystem.NewRegistry(files), rootOf(files), "fork",
+		seeded(4))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -408,9 +414,9 @@ func TestAdopt(t *testing.T) {
 	}
 }
 
-// Goal: an upload that fails leaves nothing behind and one whose answers are lost succeeds or leaves
-// nothing visible that a later sweep would miss. Method: each store call of an upload fails or loses
-// its answer once.
+// Goal: an upload that fails leaves nothing behind and one whose answers are lost succeeds or
+// leaves nothing visible that a later sweep would miss. Method: each store call of an upload fails
+// or loses its answer once.
 func TestUploaderFaults(t *testing.T) {
 	for _, after := range []bool{false, true} {
 		for hit := 1; ; hit++ {

@@ -64,7 +64,8 @@ func Open(
 }
 
 // OpenRandom is Open with a source of randomness, for simulation. Two masters must not draw the
-// same numbers: by them they tell their records apart.
+// same numbers: by them they tell their records apart. The uploads of tasks draw from it too, so it
+// must be safe for concurrent use when they are concurrent.
 func OpenRandom(
 	ctx context.Context, registry *filesystem.Registry, root, jobName string, random io.Reader,
 ) (*Store, error) {

@@ -202,7 +202,7 @@ func (s *Store) lookAtRecords(ctx context.Context, v *view, buildsOn uint64) err
 			err = s.checkWhole(ctx, there, m)
 		}
 		if errors.Is(err, ErrNoMetadata) && !needed {
-			continue // Half removed by a sweep that was interrupted: it is not a checkpoint any more.
+			continue // Half removed by an interrupted sweep: it is not a checkpoint any more.
 		}
 		if err != nil {
 			return err
@@ -216,9 +216,9 @@ func (s *Store) lookAtRecords(ctx context.Context, v *view, buildsOn uint64) err
 	return nil
 }
 
-// checkWhole returns ErrNoMetadata for a checkpoint of which files are missing, as a crash can leave
-// it that brings back some of what a sweep removed. The listing may be older than the checkpoint,
-// so a file is missing only when the store says so once more.
+// checkWhole returns ErrNoMetadata for a checkpoint of which files are missing, as a crash can
+// leave it that brings back some of what a sweep removed. The listing may be older than the
+// checkpoint, so a file is missing only when the store says so once more.
 func (s *Store) checkWhole(ctx context.Context, there, wanted marks) error {
 	for p := range wanted {
 		if _, ok := there[p]; ok {

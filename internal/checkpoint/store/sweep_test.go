@@ -17,8 +17,8 @@ import (
 	"github.com/leat-io/leat/filesystem/mem"
 )
 
-// Goal: a sweep keeps the newest n and what they refer to, and removes the rest, stores of all kinds
-// alike. Method: five checkpoints, each with the file of the one before; retention 2, then 1.
+// Goal: a sweep keeps the newest n and what they refer to, and removes the rest, stores of all
+// kinds alike. Method: five checkpoints, each with the file of the one before; retention 2, then 1.
 func TestSweep(t *testing.T) {
 	eachStore(t, func(t *testing.T, files filesystem.FileSystem) {
 		m := begin(t, files, 1)
@@ -101,7 +101,8 @@ func TestSweepInFlight(t *testing.T) {
 	for _, gone := range []string{old, merged, pending} {
 		c := m.checkpoint(gone)
 		outcome, err := m.PublishCheckpoint(t.Context(), m.gen, c)
-		if outcome != Failed || !errors.Is(err, ErrSwept) || !strings.Contains(err.Error(), gone[3:]) {
+		if outcome != Failed || !errors.Is(err, ErrSwept) ||
+			!strings.Contains(err.Error(), gone[3:]) {
 			t.Errorf("%q: %v, %v", gone, outcome, err)
 		}
 	}
@@ -174,8 +175,8 @@ func TestSweepBesidePublish(t *testing.T) {
 	}
 }
 
-// Goal: things are removed in the order that leaves no broken checkpoint behind. Method: the calls of
-// a sweep are recorded.
+// Goal: things are removed in the order that leaves no broken checkpoint behind. Method: the calls
+// of a sweep are recorded.
 func TestSweepOrder(t *testing.T) {
 	files := mem.New(mem.Options{})
 	m := begin(t, files, 1)
@@ -372,7 +373,8 @@ func (o *oracle) sweep(faulty bool) {
 		m.fs = fault.New(o.files, planOf(o.t, rule))
 		defer func() { m.fs = o.files }()
 	}
-	report, err := m.Sweep(o.t.Context(), m.gen, func() InFlight { return InFlight{BuildsOn: o.base} })
+	needs := func() InFlight { return InFlight{BuildsOn: o.base} }
+	report, err := m.Sweep(o.t.Context(), m.gen, needs)
 	if err != nil && !errors.Is(err, fault.ErrInjected) {
 		o.t.Fatalf("sweep: %v", err)
 	}
@@ -485,15 +487,16 @@ func (o *oracle) quiesce() {
 }
 
 // Goal: no sequence of checkpoints, aborts, crashes, zombies, retention and broken sweeps loses a
-// file that is referred to, and in the end nothing else is left. Method: random sequences against an
-// oracle that remembers every reference.
+// file that is referred to, and in the end nothing else is left. Method: random sequences against
+// an oracle that remembers every reference.
 func TestSweepOracle(t *testing.T) {
 	const seeds, steps = 120, 80
 	counts := map[string]int{}
 	for seed := range uint64(seeds) {
 		t.Run(fmt.Sprintf("seed %d", seed), func(t *testing.T) {
-			o := &oracle{t: t, random: rand.New(rand.NewPCG(seed, 1)), files: mem.New(mem.Options{}),
-				seed: seed << 8, retain: 1, refs: map[uint64][]string{}, counts: counts}
+			o := &oracle{t: t, random: rand.New(rand.NewPCG(seed, 1)),
+				files: mem.New(mem.Options{}), seed: seed << 8, retain: 1,
+				refs: map[uint64][]string{}, counts: counts}
 			o.begin()
 			o.publish(o.master) // Earlier lineages are not swept, so there is only one here.
 			for range steps {
@@ -503,7 +506,8 @@ func TestSweepOracle(t *testing.T) {
 			o.quiesce()
 		})
 	}
-	for _, what := range []string{"committed", "fenced", "sweep, error true", "sweep, error false"} {
+	wanted := []string{"committed", "fenced", "sweep, error true", "sweep, error false"}
+	for _, what := range wanted {
 		if counts[what] < seeds/2 {
 			t.Errorf("only %d times %s", counts[what], what)
 		}
