@@ -281,6 +281,9 @@ func (c windowCase[K, A]) test(t *testing.T, f backend.Factory) {
 	if panes := env.Keyed.Panes(0, nil); len(panes) > 0 {
 		t.Errorf("panes %v are left", panes)
 	}
+	if o := head.(*windowAggregate[K, trade, A, folded]); len(o.open)+len(o.panes) > 0 {
+		t.Errorf("the operator keeps %d tables and %d panes", len(o.open), len(o.panes))
+	}
 }
 
 // batch makes a batch of records around now, in disorder, perhaps with a selection, and gives
