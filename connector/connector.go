@@ -95,7 +95,7 @@ const (
 // Polled describes the rows a Poll has put into a batch: all of one split.
 type Polled struct {
 	Status PollStatus
-	Split  int // index in the order of AddSplit, for per-split watermarks
+	Split  int  // index in the order of AddSplit, for per-split watermarks
 	Ended  bool // the split has been read to its end
 }
 
