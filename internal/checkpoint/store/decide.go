@@ -53,12 +53,21 @@ func judge(wanted []byte, said answer, back seen, found []byte, attempts int) ve
 // control is what a listing of the directory of a job name shows.
 type control struct {
 	generations []uint64 // ascending, like the others
-	checkpoints []uint64 // records of any kind
+	checkpoints []uint64 // records of any kind; 0 may be among them, as a fence
 	committed   []uint64 // committed marks
 }
 
 func (c control) newestGeneration() uint64 { return last(c.generations) }
 func (c control) newestCheckpoint() uint64 { return last(c.checkpoints) }
+
+// nextFence returns the number that a new master claims. The first one under a name claims 0, so
+// that the first checkpoint has number 1.
+func (c control) nextFence() uint64 {
+	if len(c.checkpoints) == 0 {
+		return 0
+	}
+	return c.newestCheckpoint() + 1
+}
 
 func last(numbers []uint64) uint64 {
 	if len(numbers) == 0 {

@@ -15,8 +15,8 @@ const fenceAttempts = 1000
 type Generation struct {
 	// Number is the fencing token: unique and growing for ever under one job name.
 	Number uint64
-	// Fence is the checkpoint number claimed by the fence. Checkpoint ids of this generation are
-	// larger; the first one is Fence + 1.
+	// Fence is the checkpoint number claimed by the fence, 0 for the first master of a name.
+	// Checkpoint ids of this generation are larger; the first one is Fence + 1.
 	Fence uint64
 }
 
@@ -76,7 +76,7 @@ func (s *Store) claimFence(ctx context.Context, generation uint64) (uint64, erro
 			return 0, fmt.Errorf("%w: generation %d is there", ErrFenced,
 				max(newest, listed.newestGeneration()))
 		}
-		number := listed.newestCheckpoint() + 1
+		number := listed.nextFence()
 		r := &Record{Kind: kindFence, Name: s.name, Generation: generation, Owner: s.owner,
 			Checkpoint: number}
 		verdict, err := s.createRecord(ctx, s.recordPath(checkpointPrefix, number, ""), r)
@@ -103,7 +103,7 @@ func (s *Store) claimFence(ctx context.Context, generation uint64) (uint64, erro
 // listWithNewest lists and returns the generation in the newest checkpoint record, 0 without one.
 func (s *Store) listWithNewest(ctx context.Context) (control, uint64, error) {
 	listed, err := s.list(ctx)
-	if err != nil || listed.newestCheckpoint() == 0 {
+	if err != nil || len(listed.checkpoints) == 0 {
 		return listed, 0, err
 	}
 	r, err := s.record(ctx, listed.newestCheckpoint())

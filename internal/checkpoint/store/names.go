@@ -106,6 +106,9 @@ func ParseDataFileName(s string) (n DataFileName, ok bool) {
 	return n, true
 }
 
+// fenceZero is the record of the first fence under a name, the only one with number 0.
+const fenceZero = checkpointPrefix + "0"
+
 // parseNumbered returns N of "<prefix>N". Only the canonical spelling counts: no sign, no leading
 // zero, not 0.
 func parseNumbered(s, prefix string) (uint64, bool) {

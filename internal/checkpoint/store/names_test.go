@@ -3,6 +3,8 @@ package store
 import (
 	"bytes"
 	"errors"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -132,6 +134,29 @@ func TestRecord(t *testing.T) {
 		if _, err := decodeRecord(file); !errors.Is(err, ErrDamaged) {
 			t.Errorf("accepted: %s", file)
 		}
+	}
+}
+
+// Goal: every build reads the records there ever were. Method: a committed file of version 1,
+// compared with what it was made from, and with what is written today.
+func TestGoldenRecord(t *testing.T) {
+	file, err := os.ReadFile(filepath.Join("testdata", "v1", "checkpoint-7"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := decodeRecord(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff(sampleRecord(), got); d != "" {
+		t.Errorf("(-want +got):\n%s", d)
+	}
+	written, err := sampleRecord().encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff(string(file), string(written)); d != "" {
+		t.Errorf("written today (-want +got):\n%s", d)
 	}
 }
 

@@ -145,6 +145,7 @@ func (v view) isAbandoned(p, job filesystem.Path) bool {
 		return number <= v.generation
 	}
 	number, ok := parseNumbered(strings.TrimSuffix(base, committedSuffix), checkpointPrefix)
+	ok = ok || base == fenceZero
 	// The newest numbers may be in the making: a committed mark comes after its record.
 	return ok && number < v.newest
 }

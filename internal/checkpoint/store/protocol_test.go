@@ -22,52 +22,52 @@ import (
 func TestScenario(t *testing.T) {
 	eachStore(t, func(t *testing.T, files filesystem.FileSystem) {
 		first := begin(t, files, 1)
-		if first.found != nil || first.gen != (Generation{Number: 1, Fence: 1}) {
+		if first.found != nil || first.gen != (Generation{Number: 1}) {
 			t.Fatalf("first master: %+v, found %v", first.gen, first.found)
 		}
-		two := first.publish(t)
-		first.next++ // 3 is aborted
-		four := first.publish(t)
-		if err := first.MarkCommitted(t.Context(), four); err != nil {
+		one := first.publish(t)
+		first.next++ // 2 is aborted
+		three := first.publish(t)
+		if err := first.MarkCommitted(t.Context(), three); err != nil {
 			t.Fatal(err)
 		}
-		if err := first.MarkCommitted(t.Context(), four); err != nil {
+		if err := first.MarkCommitted(t.Context(), three); err != nil {
 			t.Fatalf("mark again: %v", err)
 		}
 		second := begin(t, files, 2)
-		if second.gen != (Generation{Number: 2, Fence: 5}) ||
+		if second.gen != (Generation{Number: 2, Fence: 4}) ||
 			second.Identity() != first.Identity() {
 			t.Errorf("second master: %+v, %+v", second.gen, second.Identity())
 		}
 		f := second.found
-		if !f.Newest || f.NeedsCommit || f.Record.Checkpoint != 4 || f.Record.Parent != two {
+		if !f.Newest || f.NeedsCommit || f.Record.Checkpoint != 3 || f.Record.Parent != one {
 			t.Errorf("found %+v, record %+v", f, f.Record)
 		}
 		mustFindAll(t, f)
-		six := second.publish(t)
+		five := second.publish(t)
 		all := records(t, files)
-		if got := kinds(all); got != "1:fence/1 2:checkpoint/1 3:skip/1 4:checkpoint/1 "+
-			"5:fence/2 6:checkpoint/2" {
+		if got := kinds(all); got != "0:fence/1 1:checkpoint/1 2:skip/1 3:checkpoint/1 "+
+			"4:fence/2 5:checkpoint/2" {
 			t.Errorf("records: %s", got)
 		}
-		if all[six].Parent != four {
-			t.Errorf("parent of %d is %d", six, all[six].Parent)
+		if all[five].Parent != three {
+			t.Errorf("parent of %d is %d", five, all[five].Parent)
 		}
 		if again := begin(t, files, 3); !again.found.NeedsCommit {
 			t.Error("a checkpoint without committed mark needs no commit")
 		}
 		got := tree(t, files, first.Identity().JobID)
 		want := []string{
-			"/bucket/ck/JOB/chk-2/_metadata", "/bucket/ck/JOB/chk-2/contents.json",
-			"/bucket/ck/JOB/chk-4/_metadata", "/bucket/ck/JOB/chk-4/contents.json",
-			"/bucket/ck/JOB/chk-6/_metadata", "/bucket/ck/JOB/chk-6/contents.json",
-			"/bucket/ck/JOB/shared/1-2-1-0-R.run", "/bucket/ck/JOB/shared/1-4-1-0-R.run",
-			"/bucket/ck/JOB/shared/2-6-1-0-R.run",
-			"/bucket/ck/_jobs/flights/checkpoint-1", "/bucket/ck/_jobs/flights/checkpoint-2",
-			"/bucket/ck/_jobs/flights/checkpoint-3", "/bucket/ck/_jobs/flights/checkpoint-4",
-			"/bucket/ck/_jobs/flights/checkpoint-4.committed",
-			"/bucket/ck/_jobs/flights/checkpoint-5", "/bucket/ck/_jobs/flights/checkpoint-6",
-			"/bucket/ck/_jobs/flights/checkpoint-7",
+			"/bucket/ck/JOB/chk-1/_metadata", "/bucket/ck/JOB/chk-1/contents.json",
+			"/bucket/ck/JOB/chk-3/_metadata", "/bucket/ck/JOB/chk-3/contents.json",
+			"/bucket/ck/JOB/chk-5/_metadata", "/bucket/ck/JOB/chk-5/contents.json",
+			"/bucket/ck/JOB/shared/1-1-1-0-R.run", "/bucket/ck/JOB/shared/1-3-1-0-R.run",
+			"/bucket/ck/JOB/shared/2-5-1-0-R.run",
+			"/bucket/ck/_jobs/flights/checkpoint-0", "/bucket/ck/_jobs/flights/checkpoint-1",
+			"/bucket/ck/_jobs/flights/checkpoint-2", "/bucket/ck/_jobs/flights/checkpoint-3",
+			"/bucket/ck/_jobs/flights/checkpoint-3.committed",
+			"/bucket/ck/_jobs/flights/checkpoint-4", "/bucket/ck/_jobs/flights/checkpoint-5",
+			"/bucket/ck/_jobs/flights/checkpoint-6",
 			"/bucket/ck/_jobs/flights/generation-1", "/bucket/ck/_jobs/flights/generation-2",
 			"/bucket/ck/_jobs/flights/generation-3",
 		}
@@ -140,7 +140,7 @@ func TestRacingMasters(t *testing.T) {
 func checkChain(t *testing.T, all map[uint64]*Record) {
 	t.Helper()
 	var generation, parent uint64
-	for number := uint64(1); number <= uint64(len(all)); number++ {
+	for number := range uint64(len(all)) {
 		r := all[number]
 		if r == nil || r.Generation < generation {
 			t.Fatalf("number %d: %+v after generation %d", number, r, generation)
@@ -377,17 +377,17 @@ func TestUnknownOutcome(t *testing.T) {
 		files := mem.New(mem.Options{})
 		m := begin(t, files, 1)
 		c := m.checkpoint()
-		create := fault.Rule{Op: fault.OpCreateIfAbsent, Glob: "checkpoint-2"}
+		create := fault.Rule{Op: fault.OpCreateIfAbsent, Glob: "checkpoint-1"}
 		if written {
 			create.After = fault.ErrInjected
 		} else {
 			create.Before = fault.ErrInjected
 		}
 		m.fs = fault.New(files, planOf(t, create,
-			fault.Rule{Op: fault.OpOpen, Glob: "checkpoint-2", Before: fault.ErrInjected}))
+			fault.Rule{Op: fault.OpOpen, Glob: "checkpoint-1", Before: fault.ErrInjected}))
 		outcome, err := m.PublishCheckpoint(t.Context(), m.gen, c)
 		if outcome != Unknown || !errors.Is(err, ErrUnknown) ||
-			!strings.Contains(err.Error(), "checkpoint-2") {
+			!strings.Contains(err.Error(), "checkpoint-1") {
 			t.Fatalf("%v, %v", outcome, err)
 		}
 		m.fs = files
@@ -418,12 +418,12 @@ func TestPublishRefuses(t *testing.T) {
 		"of job \"x\"": func(c *meta.Checkpoint) { c.Header.JobName = "x" },
 		"job id":       func(c *meta.Checkpoint) { c.Header.JobId = strings.Repeat("0", 32) },
 		"lineage":      func(c *meta.Checkpoint) { c.Header.Lineage = "x" },
-		"is used":      func(c *meta.Checkpoint) { c.Header.CheckpointId = 2 },
+		"is used":      func(c *meta.Checkpoint) { c.Header.CheckpointId = 1 },
 		"kind":         func(c *meta.Checkpoint) { c.Header.Kind = meta.KindSavepoint },
 		"parallelism":  func(c *meta.Checkpoint) { c.Operators[0].Parallelism = 0 },
 	}
 	for says, spoil := range cases {
-		c := m.checkpointOf(3)
+		c := m.checkpointOf(2)
 		spoil(c)
 		outcome, err := m.PublishCheckpoint(t.Context(), m.gen, c)
 		if outcome != Failed || err == nil || !strings.Contains(err.Error(), says) {
@@ -435,20 +435,20 @@ func TestPublishRefuses(t *testing.T) {
 	}
 	ended, cancel := context.WithCancel(t.Context())
 	cancel()
-	if outcome, err := m.PublishCheckpoint(ended, m.gen, m.checkpointOf(3)); outcome != Failed {
+	if outcome, err := m.PublishCheckpoint(ended, m.gen, m.checkpointOf(2)); outcome != Failed {
 		t.Errorf("ended context: %v, %v", outcome, err)
 	}
-	foreign := path.Join(m.chkDir(m.Identity().JobID, 3), metadataName)
+	foreign := path.Join(m.chkDir(m.Identity().JobID, 2), metadataName)
 	if err := files.CreateIfAbsent(t.Context(), foreign, []byte("put here by hand")); err != nil {
 		t.Fatal(err)
 	}
-	outcome, err := m.PublishCheckpoint(t.Context(), m.gen, m.checkpointOf(3))
+	outcome, err := m.PublishCheckpoint(t.Context(), m.gen, m.checkpointOf(2))
 	if outcome != Failed || err == nil || !strings.Contains(err.Error(), foreign) {
 		t.Errorf("another metadata file: %v, %v", outcome, err)
 	}
-	m.next = 4
+	m.next = 3
 	other := Generation{Number: m.gen.Number + 1}
-	if outcome, _ := m.PublishCheckpoint(t.Context(), other, m.checkpointOf(3)); outcome != Fenced {
+	if outcome, _ := m.PublishCheckpoint(t.Context(), other, m.checkpointOf(2)); outcome != Fenced {
 		t.Errorf("other generation: %v", outcome)
 	}
 	m.publish(t)

@@ -26,7 +26,7 @@ type Record struct {
 	// Owner is drawn at random by each master, so that it knows its own records.
 	Owner string `json:"owner"`
 
-	// Checkpoint is the number; 0 in a generation record.
+	// Checkpoint is the number; 0 in a generation record and in the first fence of a name.
 	Checkpoint uint64 `json:"checkpoint,omitempty"`
 
 	// The rest is there in records of checkpoints only.
@@ -46,6 +46,11 @@ type Record struct {
 // IsCheckpoint tells whether the record completes a checkpoint, in contrast to a fence or a skip.
 func (r *Record) IsCheckpoint() bool {
 	return r.Kind == meta.KindCheckpoint || r.Kind == meta.KindFinal
+}
+
+// isNumbered tells whether the record belongs at a checkpoint number.
+func (r *Record) isNumbered() bool {
+	return r.IsCheckpoint() || r.Kind == kindFence || r.Kind == kindSkip
 }
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
@@ -86,7 +91,8 @@ func (r *Record) validate() error {
 	case kindGeneration, kindFence, kindSkip, kindCommitted:
 		return nil
 	case meta.KindCheckpoint, meta.KindFinal:
-		if !meta.IsJobID(r.JobID) || r.Lineage == "" || len(r.Digest) != 64 || r.Path == "" {
+		if r.Checkpoint == 0 || !meta.IsJobID(r.JobID) || r.Lineage == "" ||
+			len(r.Digest) != 64 || r.Path == "" {
 			return fmt.Errorf("record of checkpoint %d is not complete", r.Checkpoint)
 		}
 		return nil

@@ -80,7 +80,7 @@ func TestLoadMissing(t *testing.T) {
 			job + "/chk-9":                  lookedFor + `/chk-9/_metadata"`,
 			job + "/chk-77":                 `looked for "` + job + `/chk-77/_metadata"`,
 			job + "/chk-77/x":               `x" is a file`,
-			job + "/chk-2/contents.json":    `contents.json" is a file`,
+			job + "/chk-1/contents.json":    `contents.json" is a file`,
 			m.Root() + "/nowhere/_metadata": `/nowhere/_metadata"`,
 		}
 		for place, says := range cases {
@@ -147,6 +147,11 @@ func TestDamageIsNamed(t *testing.T) {
 				t.Errorf("%s: a new master says %v", what, err)
 			}
 		}
+		if err := m.MarkCommitted(t.Context(), newest); err != nil {
+			t.Fatal(err)
+		}
+		replace(t, files, record, read1(t, files, record+committedSuffix))
+		latest("a committed mark as record", ErrDamaged, uriOf(files, record))
 		replace(t, files, record, wholeRecord)
 		if _, err := open(t, files, 9).Latest(t.Context()); err != nil {
 			t.Errorf("repaired: %v", err)
@@ -306,7 +311,7 @@ func TestOpenFile(t *testing.T) {
 	files := mem.New(mem.Options{})
 	m := begin(t, files, 1)
 	reference := m.publishAndRefer(t)
-	metadata := path.Join(m.chkDir(m.Identity().JobID, 2), metadataName)
+	metadata := path.Join(m.chkDir(m.Identity().JobID, 1), metadataName)
 	lone := read1(t, files, metadata)
 	if err := files.CreateIfAbsent(t.Context(), "/a/b/_metadata", lone); err != nil {
 		t.Fatal(err)

@@ -150,7 +150,7 @@ func (s *Store) list(ctx context.Context) (control, error) {
 		}
 		if n, ok := parseNumbered(base, generationPrefix); ok {
 			listed.generations = append(listed.generations, n)
-		} else if n, ok := parseNumbered(base, checkpointPrefix); ok {
+		} else if n, ok := parseNumbered(base, checkpointPrefix); ok || base == fenceZero {
 			listed.checkpoints = append(listed.checkpoints, n)
 		} else if stem, ok := strings.CutSuffix(base, committedSuffix); ok {
 			if n, ok := parseNumbered(stem, checkpointPrefix); ok {
@@ -229,8 +229,9 @@ func (s *Store) record(ctx context.Context, number uint64) (*Record, error) {
 		return nil, fmt.Errorf("read record %q: %w", uriOf(s.fs, p), err)
 	}
 	r, err := decodeRecord(file)
-	if err == nil && (r.Name != s.name || r.Checkpoint != number) {
-		err = fmt.Errorf("%w: it is of checkpoint %d of %q", ErrDamaged, r.Checkpoint, r.Name)
+	if err == nil && (r.Name != s.name || r.Checkpoint != number || !r.isNumbered()) {
+		err = fmt.Errorf("%w: it is a record of kind %q of checkpoint %d of %q",
+			ErrDamaged, r.Kind, r.Checkpoint, r.Name)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("read record %q: %w", uriOf(s.fs, p), err)
