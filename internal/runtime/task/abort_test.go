@@ -10,10 +10,11 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/leat-io/leat/internal/base/lifecycle"
 	"github.com/leat-io/leat/internal/protocol"
+	"github.com/leat-io/leat/internal/record"
 	"github.com/leat-io/leat/internal/runtime/gate"
 	"github.com/leat-io/leat/internal/runtime/task"
+	"github.com/leat-io/leat/internal/state/table"
 	"github.com/leat-io/leat/state/backend"
 	"github.com/leat-io/leat/state/backend/naive"
 )
@@ -287,9 +288,9 @@ func TestBarrierWhileWriting(t *testing.T) {
 }
 
 // Goal: an abort ends an upload that the task goroutine itself waits for, since the next
-// barrier has come, and one that arrives as a letter just behind the start of its checkpoint.
-// Method: uploads that end by abort only; the first case waits until the task polls no more,
-// the second aborts from within Snapshot.
+// barrier has come, and one whose letter comes just behind the start of its checkpoint.
+// Method: uploads that end by abort only; checkpoint 1 is aborted from within Snapshot, 2
+// when the barrier of 3 has been read.
 func TestAbortOfUploadInTheWay(t *testing.T) {
 	f := newFixture(t, 0)
 	f.register(t, "tally", factory(newTally))
@@ -310,28 +311,25 @@ func TestAbortOfUploadInTheWay(t *testing.T) {
 	}
 	h.run()
 	h.fill()
-	for id := range uint64(3) {
+	for id := range uint64(2) {
 		h.barrier(0, id+1)
 		h.barrier(1, id+1)
-		if id < 2 {
-			h.expect(fmt.Sprintf("barrier %d", id+1))
+		h.expect(fmt.Sprintf("barrier %d", id+1))
+	}
+	h.barrier(0, 3)
+	// The last of these finds room only after the barrier has been read, and from then on
+	// the task reads no letter until the upload has ended.
+	for i := range 4 + gate.Depth {
+		if i == 3 {
+			h.barrier(1, 3)
+		} else {
+			h.status(1, false)
 		}
 	}
-	group := lifecycle.NewGroup(t.Context(), "sender")
-	group.Go("fill the ring", func(context.Context) error {
-		for range 2 * gate.Depth {
-			h.status(0, false)
-		}
-		return nil
-	})
-	<-h.blocked // The ring is full: the task does not poll.
 	h.task.CheckpointAborted(2, "test")
 	h.expect("barrier 3")
 	if got := len(counts(t, f, h.ack(3))); got != 3000 {
 		t.Errorf("checkpoint 3 holds %d keys, want 3000", got)
-	}
-	if err := group.Wait(); err != nil {
-		t.Fatal(err)
 	}
 	h.task.Close()
 	if end, err := h.ended(); end != finished {
@@ -339,6 +337,40 @@ func TestAbortOfUploadInTheWay(t *testing.T) {
 	}
 	if f.listener.mu.acks[1] != nil || f.listener.mu.acks[2] != nil {
 		t.Error("an aborted checkpoint was acknowledged")
+	}
+}
+
+// Goal: what is confirmed is not written again, unless all is asked for. Method: the row table
+// under three checkpoints with one change in between.
+func TestDeltas(t *testing.T) {
+	f := newFixture(t, 0)
+	f.backend = table.Factory{}
+	f.register(t, "tally", factory(newTally))
+	h := newHarness(t, f, "tally")
+	h.run()
+	h.fill()
+	var written []int64
+	for id := uint64(1); id <= 3; id++ {
+		h.send(0, 10)
+		h.expect("0/10")
+		for _, link := range h.in {
+			link.Broadcast(record.Element{Kind: record.KindBarrier,
+				Barrier: record.Barrier{Checkpoint: id, Full: id == 3}})
+		}
+		h.expect(fmt.Sprintf("barrier %d", id))
+		ack := h.ack(id)
+		written = append(written, ack.StateBytes)
+		if got := counts(t, f, ack)[10]; got != 1+id {
+			t.Errorf("checkpoint %d counts %d of key 10, want %d", id, got, 1+id)
+		}
+		h.task.CheckpointComplete(id)
+	}
+	if written[1] > written[0]/4 || written[2] < written[0]/2 {
+		t.Errorf("wrote %v bytes, want all, little, all", written)
+	}
+	h.task.Close()
+	if end, err := h.ended(); end != finished {
+		t.Errorf("ended as %v: %v", end, err)
 	}
 }
 

@@ -91,14 +91,12 @@ type harness struct {
 	out   *gate.Gate
 	group *lifecycle.Group
 	got   []string // all elements read from out
-	// blocked has a token when a sender has waited for room.
-	blocked chan struct{}
 }
 
 // newHarness makes a task of a chain of operators registered before, head first; a kind
 // "tally" is keyed. The task does not run yet.
 func newHarness(t testing.TB, f *fixture, chain ...string) *harness {
-	h := &harness{fixture: f, t: t, id: place{2, 0}, blocked: make(chan struct{}, 1)}
+	h := &harness{fixture: f, t: t, id: place{2, 0}}
 	in := &protocol.Edge{Id: 1, From: 1, To: 2, ShapeKind: "items",
 		Exchange: protocol.Exchange_EXCHANGE_HASH}
 	out := &protocol.Edge{Id: 2, From: 2, To: 3, ShapeKind: "items",
@@ -109,7 +107,7 @@ func newHarness(t testing.TB, f *fixture, chain ...string) *harness {
 	}
 	for i := range uint32(2) {
 		p, err := f.exchange.Partition(in, i, 1, exchange.Sending{
-			Done: t.Context().Done(), Waiting: h})
+			Done: t.Context().Done(), Waiting: silent{}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -129,16 +127,9 @@ func newHarness(t testing.TB, f *fixture, chain ...string) *harness {
 	return h
 }
 
-// Blocked notes that a sender of the test waits for room.
-func (h *harness) Blocked(blocked bool) {
-	if !blocked {
-		return
-	}
-	select {
-	case h.blocked <- struct{}{}:
-	default:
-	}
-}
+type silent struct{}
+
+func (silent) Blocked(bool) {}
 
 // run starts the task.
 func (h *harness) run() {

@@ -5,10 +5,12 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/leat-io/leat/eventtime"
+	"github.com/leat-io/leat/internal/base/clock"
 	"github.com/leat-io/leat/internal/base/fault"
 	"github.com/leat-io/leat/internal/operator"
 	"github.com/leat-io/leat/internal/protocol"
@@ -102,6 +104,62 @@ func TestAlignment(t *testing.T) {
 	if !after["0/100"] || !after["1/200"] {
 		t.Errorf("after the barrier came %v", after)
 	}
+	h.task.Cancel()
+	if state, err := h.ended(); state != canceled || err != nil {
+		t.Errorf("ended as %v: %v", state, err)
+	}
+}
+
+// Goal: operators are opened from tail to head and closed from head to tail, and give
+// their parts of a checkpoint from head to tail. Method: a log.
+func TestOrderInChain(t *testing.T) {
+	f := newFixture(t, 0)
+	var log []string
+	for _, kind := range []string{"first", "second", "third"} {
+		write := func(what string) func() error {
+			return func() error { log = append(log, what+" "+kind); return nil }
+		}
+		f.register(t, kind, hookedOf(&hooks{made: write("make"), open: write("open"),
+			snapshot: write("snapshot"), close: write("close")}))
+	}
+	h := newHarness(t, f, "first", "second", "third")
+	h.barrier(0, 1)
+	h.barrier(1, 1)
+	h.run()
+	h.ack(1)
+	h.task.Close()
+	h.ended()
+	want := []string{"make third", "make second", "make first", "open third", "open second",
+		"open first", "snapshot first", "snapshot second", "snapshot third", "close first",
+		"close second", "close third"}
+	if diff := cmp.Diff(want, log); diff != "" {
+		t.Errorf("calls (-want +got):\n%s", diff)
+	}
+}
+
+// Goal: records leave a task that never runs out of input after the buffer timeout. Method:
+// all input lies in the ring; the second item takes that long, the third does not return
+// before the first two have been read.
+func TestBufferTimeout(t *testing.T) {
+	f := newFixture(t, 0)
+	read := make(chan struct{})
+	f.register(t, "pass", hookedOf(&hooks{process: func(_ *operator.Env, v item) error {
+		switch v.seq {
+		case 2:
+			return clock.Sleep(t.Context(), clock.Real(), 100*time.Millisecond)
+		case 3:
+			<-read
+		}
+		return nil
+	}}))
+	h := newHarness(t, f, "pass")
+	for seq := range 5 {
+		h.send(0, seq)
+	}
+	h.run()
+	for !strings.HasSuffix(h.read(), "0/2") {
+	}
+	close(read)
 	h.task.Cancel()
 	if state, err := h.ended(); state != canceled || err != nil {
 		t.Errorf("ended as %v: %v", state, err)
