@@ -11,7 +11,7 @@
 //
 //   - the name must be that of a column exactly; other fields are skipped, but must be JSON;
 //   - a missing one, and null, is null where the column may be null, else an error; of a field that
-//     comes twice the last one counts;
+//     comes twice the last one counts, and all must suit the column;
 //   - integers want a number without fraction and exponent, floats any number or one of the strings
 //     "NaN", "Infinity" and "-Infinity", STRING a string, BOOLEAN true or false. Nothing is
 //     converted between these;

@@ -163,6 +163,9 @@ func FuzzObject(f *testing.F) {
 			}
 			return
 		}
+		if rowErr, ok := err.(*format.RowError); ok && twice(in, rowErr.Column) {
+			return // the first one does not suit
+		}
 		if err != nil || out.Len != 1 {
 			t.Fatalf("%q: %d rows, %v", in, out.Len, err)
 		}
@@ -190,6 +193,24 @@ func FuzzObject(f *testing.F) {
 			t.Fatalf("%q: %s", in, diff)
 		}
 	})
+}
+
+// twice reports whether the object has more than one field of a name.
+func twice(object []byte, name string) bool {
+	d := json.NewDecoder(bytes.NewReader(object))
+	_, _ = d.Token()
+	count := 0
+	for d.More() {
+		key, _ := d.Token()
+		if key == name {
+			count++
+		}
+		var value json.RawMessage
+		if d.Decode(&value) != nil {
+			return false
+		}
+	}
+	return count > 1
 }
 
 // suits reports whether the values are of the types of the columns.
