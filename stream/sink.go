@@ -2,6 +2,7 @@ package stream
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/leat-io/leat/batch"
@@ -103,7 +104,9 @@ func (s *sink[T]) Flush() {
 	s.columns.Reset()
 	s.factory.codec.Write(s.items, s.columns, 0)
 	s.columns.Len = len(s.items)
-	s.env.Failure.Set(s.writer.Write(s.ctx, s.columns, nil))
+	if err := s.writer.Write(s.ctx, s.columns, nil); err != nil {
+		s.env.Failure.Set(fmt.Errorf("sink %q: write: %w", s.env.UID, err))
+	}
 	clear(s.items)
 	s.items = s.items[:0]
 }
@@ -125,9 +128,12 @@ func (s *sink[T]) Snapshot(ctx context.Context, b record.Barrier) (operator.Stat
 	}
 	prepared, err := s.writer.Prepare(ctx, b.Checkpoint)
 	if err != nil {
-		return operator.State{}, fault.External(
-			fmt.Errorf("sink %q: prepare checkpoint %d: %w", s.env.UID, b.Checkpoint, err),
-			fault.RetryLater)
+		var marked *fault.Error
+		if !errors.As(err, &marked) {
+			err = fault.External(err, fault.RetryLater)
+		}
+		return operator.State{}, fmt.Errorf("sink %q: prepare checkpoint %d: %w",
+			s.env.UID, b.Checkpoint, err)
 	}
 	var state operator.State
 	for _, c := range prepared {

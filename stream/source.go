@@ -164,7 +164,7 @@ func (s *source[T]) Poll(ctx context.Context) (operator.PollStatus, error) {
 	s.columns.Reset()
 	var err error
 	if s.polled, err = s.reader.Poll(ctx, s.columns); err != nil {
-		return operator.PollEnd, err
+		return operator.PollEnd, fmt.Errorf("source %q: %w", s.env.UID, err)
 	}
 	s.items, err = s.factory.codec.Read(s.columns, nil, s.items[:0])
 	if err != nil {
