@@ -85,7 +85,9 @@ type Operator interface {
 	Close() error
 }
 
-// State is an operator's part of a checkpoint.
+// State is an operator's part of a checkpoint. Committables are those made since the Snapshot
+// before; the task adds them to every later checkpoint until one is complete, so that an
+// aborted checkpoint loses none.
 type State struct {
 	List         []*protocol.NamedState
 	Committables []*protocol.Committable

@@ -120,7 +120,9 @@ func TestRowsPool(t *testing.T) {
 // Goal: an envelope of columns returns them to their pool exactly once. Method: a pool of one
 // hands out the same columns again.
 func TestColumnsRecycler(t *testing.T) {
-	schema := &types.Schema{Fields: []types.Field{{Name: "a", Type: types.Type{Kind: types.BigInt}}}}
+	schema := &types.Schema{Fields: []types.Field{
+		{Name: "a", Type: types.Type{Kind: types.BigInt}},
+	}}
 	pool := batch.NewPool(schema, 8, 1)
 	r := &record.ColumnsRecycler{}
 	c := pool.Get()

@@ -33,6 +33,15 @@ type chain struct {
 type chainLink struct {
 	uid, name string
 	operator  operator.Operator
+	// prepared is what the operator has prepared since the last complete checkpoint. An
+	// aborted checkpoint commits nothing, so the next one has to.
+	prepared []prepared
+}
+
+// prepared is what one checkpoint made.
+type prepared struct {
+	checkpoint   uint64
+	committables []*protocol.Committable
 }
 
 // outputs is the end of a chain: all outputs of all edges. It implements operator.Control.

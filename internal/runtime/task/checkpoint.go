@@ -8,7 +8,6 @@ import (
 	"sync"
 
 	"github.com/leat-io/leat/internal/base/clock"
-	"github.com/leat-io/leat/internal/operator"
 	"github.com/leat-io/leat/internal/protocol"
 	"github.com/leat-io/leat/internal/record"
 	"github.com/leat-io/leat/internal/runtime/barrier"
@@ -134,7 +133,8 @@ func (t *Task) start(b record.Barrier) error {
 // snapshotOperators collects the parts of the operators in chain order: what one emits, the
 // next has seen before its own turn.
 func (t *Task) snapshotOperators(b record.Barrier, ack *protocol.AckCheckpoint) error {
-	for _, l := range t.chain.links {
+	for i := range t.chain.links {
+		l := &t.chain.links[i]
 		if l.operator == nil {
 			continue
 		}
@@ -146,20 +146,19 @@ func (t *Task) snapshotOperators(b record.Barrier, ack *protocol.AckCheckpoint) 
 			// What the operator prepared is lost to it; only a restart gets it back.
 			return fmt.Errorf("snapshot operator %q: %w", l.name, err)
 		}
-		ack.Operators = append(ack.Operators, &protocol.AckOperator{
-			Uid: l.uid, State: t.subtaskState(state),
-		})
 		for _, c := range state.Committables {
 			ack.StateBytes += int64(len(c.Data))
 		}
+		if len(state.Committables) > 0 {
+			l.prepared = append(l.prepared, prepared{b.Checkpoint, state.Committables})
+		}
+		part := &protocol.OperatorSubtaskState{Subtask: t.id.Subtask, List: state.List}
+		for _, p := range l.prepared {
+			part.Committables = append(part.Committables, p.committables...)
+		}
+		ack.Operators = append(ack.Operators, &protocol.AckOperator{Uid: l.uid, State: part})
 	}
 	return nil
-}
-
-func (t *Task) subtaskState(s operator.State) *protocol.OperatorSubtaskState {
-	return &protocol.OperatorSubtaskState{
-		Subtask: t.id.Subtask, List: s.List, Committables: s.Committables,
-	}
 }
 
 // begin makes image the one being copied.
@@ -285,9 +284,13 @@ func (t *Task) onComplete(checkpoint uint64) error {
 	if c := &t.chain; c.lists != nil && c.lists.Confirm(checkpoint) {
 		c.keyed.Confirm(checkpoint)
 	}
-	for _, l := range t.chain.links {
+	for i := range t.chain.links {
+		l := &t.chain.links[i]
 		if l.operator == nil {
 			continue
+		}
+		for len(l.prepared) > 0 && l.prepared[0].checkpoint <= checkpoint {
+			l.prepared = l.prepared[1:]
 		}
 		if err := l.operator.CheckpointComplete(checkpoint); err != nil {
 			return fmt.Errorf("operator %q: %w", l.name, err)

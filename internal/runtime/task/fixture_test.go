@@ -231,12 +231,11 @@ func (c *tally) Process(b *record.Batch) error {
 	return nil
 }
 
-// sink keeps what it got since the last complete checkpoint as committables: count and sum of
-// digests for each checkpoint.
+// sink prepares what it got since the last barrier as one committable: count and sum of
+// digests. Version is the checkpoint.
 type sink struct {
 	plain
 	count, digest uint64
-	prepared      []*protocol.Committable // Version is the checkpoint
 }
 
 func newSink(_ *operator.Env, _ *operator.Link[item]) (operator.Built, error) {
@@ -255,17 +254,9 @@ func (s *sink) Snapshot(_ context.Context, b record.Barrier) (operator.State, er
 	content := binary.LittleEndian.AppendUint64(nil, s.count)
 	content = binary.LittleEndian.AppendUint64(content, s.digest)
 	s.count, s.digest = 0, 0
-	s.prepared = append(s.prepared, &protocol.Committable{
-		Version: uint32(b.Checkpoint), Data: content,
-	})
-	return operator.State{Committables: append([]*protocol.Committable(nil), s.prepared...)}, nil
-}
-
-func (s *sink) CheckpointComplete(checkpoint uint64) error {
-	for len(s.prepared) > 0 && uint64(s.prepared[0].Version) <= checkpoint {
-		s.prepared = s.prepared[1:]
-	}
-	return nil
+	return operator.State{Committables: []*protocol.Committable{
+		{Version: uint32(b.Checkpoint), Data: content},
+	}}, nil
 }
 
 // store keeps data files in memory. before is called at every upload.

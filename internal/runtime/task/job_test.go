@@ -142,23 +142,28 @@ func (j *job) allEnded() bool {
 	return len(j.listener.mu.ended) == len(j.ids)
 }
 
-// committed is what a committer has made visible, each committable once.
+// committed is what a committer has made visible. A committable must not come twice.
 type committed map[string]bool
 
 // totals is a number of items and the sum of their digests.
 type totals struct{ count, digest uint64 }
 
-func (c committed) commit(acks map[place]*protocol.AckCheckpoint, total *totals) {
+func (c committed) commit(
+	t testing.TB, acks map[place]*protocol.AckCheckpoint, total *totals,
+) {
+	t.Helper()
 	for id, ack := range acks {
 		if id.vertex != sinkVertex {
 			continue
 		}
 		for _, made := range ack.Operators[0].State.Committables {
-			if name := fmt.Sprint(id.subtask, made.Version); !c[name] {
-				c[name] = true
-				total.count += binary.LittleEndian.Uint64(made.Data)
-				total.digest += binary.LittleEndian.Uint64(made.Data[8:])
+			name := fmt.Sprintf("%d of sink %d", made.Version, id.subtask)
+			if c[name] {
+				t.Errorf("committable %s comes again", name)
 			}
+			c[name] = true
+			total.count += binary.LittleEndian.Uint64(made.Data)
+			total.digest += binary.LittleEndian.Uint64(made.Data[8:])
 		}
 	}
 }
@@ -193,7 +198,8 @@ func (j *job) stateIn(t testing.TB, acks map[place]*protocol.AckCheckpoint) map[
 	if _, err := b.Declare(tallyLayout); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := run.Restore(t.Context(), j.store.Open, panesOf(acks), types.AllHashes, b); err != nil {
+	_, err := run.Restore(t.Context(), j.store.Open, panesOf(acks), types.AllHashes, b)
+	if err != nil {
 		t.Fatal(err)
 	}
 	table, err := b.Table(0, backend.NoPane)
@@ -239,7 +245,7 @@ func (j *job) drive(t testing.TB, first uint64, sunk totals) (
 			continue
 		}
 		acks := j.acked(t, id)
-		done.commit(acks, &sunk)
+		done.commit(t, acks, &sunk)
 		j.each(random, func(made *task.Task) { made.CheckpointComplete(id) })
 		j.check(t, id, acks, sunk)
 		if kept == 0 || random.IntN(3) == 0 {

@@ -74,6 +74,11 @@ func (t *Task) take(number int, e record.Element) error {
 			t.chain.head.Status(now)
 		}
 	case record.KindBarrier:
+		// A letter sent before the barrier was triggered counts: without it the checkpoint
+		// would hold again what the one before has committed.
+		if err := t.mail.Drain(); err != nil {
+			return err
+		}
 		return t.onBarrier(number, e.Barrier)
 	case record.KindEndOfData:
 		if t.linksLeft--; t.linksLeft == 0 {

@@ -239,9 +239,11 @@ func TestBadDeployments(t *testing.T) {
 	for want, change := range map[string]func(d *protocol.DeployTask){
 		"subtask 1 of 1":              func(d *protocol.DeployTask) { d.Task.Subtask = 1 },
 		"vertex 9 has no parallelism": func(d *protocol.DeployTask) { d.Inputs[0].From = 9 },
-		`resolve kind "lost"`:         func(d *protocol.DeployTask) { d.Vertex.Operators[0].Kind = "lost" },
-		"cannot head a chain with 0":  func(d *protocol.DeployTask) { d.Inputs = nil },
-		"has no operators":            func(d *protocol.DeployTask) { d.Vertex.Operators = nil },
+		`resolve kind "lost"`: func(d *protocol.DeployTask) {
+			d.Vertex.Operators[0].Kind = "lost"
+		},
+		"cannot head a chain with 0": func(d *protocol.DeployTask) { d.Inputs = nil },
+		"has no operators":           func(d *protocol.DeployTask) { d.Vertex.Operators = nil },
 		"in the checkpoint and none": func(d *protocol.DeployTask) {
 			d.Restore = []*protocol.RestoreOperator{{Uid: "sink", Panes: []*protocol.PaneRuns{{}}}}
 		},
