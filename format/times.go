@@ -197,7 +197,8 @@ func ParseTime(b []byte) (millis int32, ok bool) {
 	if hour > 23 || minute > 59 || second > 59 {
 		return 0, false
 	}
-	return int32(hour*millisPerHour + minute*millisPerMinute + second*millisPerSecond + fraction), true
+	seconds := (hour*60+minute)*60 + second
+	return int32(seconds*millisPerSecond + fraction), true
 }
 
 // parseFraction reads nothing or a point and one to nine digits, as milliseconds.

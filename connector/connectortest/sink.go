@@ -287,14 +287,20 @@ func (s *ExactlyOnceSink) testCleanUp(t *testing.T) {
 		gone   bool
 	}{
 		{"attempt before", func(id *connector.Identity) { id.Attempt-- }, true},
-		{"generation before", func(id *connector.Identity) { id.Generation, id.Attempt = 4, 9 }, true},
+		{"generation before", func(id *connector.Identity) { id.Generation, id.Attempt = 4, 9 },
+			true},
 		{"generation with more digits", func(id *connector.Identity) { id.Generation = 10 }, false},
-		{"generation behind", func(id *connector.Identity) { id.Generation, id.Attempt = 6, 0 }, false},
+		{"generation behind", func(id *connector.Identity) { id.Generation, id.Attempt = 6, 0 },
+			false},
 		{"attempt behind", func(id *connector.Identity) { id.Attempt++ }, false},
 		{"own attempt", func(*connector.Identity) {}, false},
-		{"other job", func(id *connector.Identity) { id.JobName, id.Generation = "rains", 1 }, false},
-		{"other operator", func(id *connector.Identity) { id.Operator, id.Generation = "b", 1 }, false},
-		{"other lineage", func(id *connector.Identity) { id.Lineage, id.Generation = "ffffffff", 1 },
+		{"other job", func(id *connector.Identity) { id.JobName, id.Generation = "rains", 1 },
+			false},
+		{"other operator", func(id *connector.Identity) { id.Operator, id.Generation = "b", 1 },
+			false},
+		{"other lineage", func(id *connector.Identity) {
+			id.Lineage, id.Generation = "ffffffff", 1
+		},
 			false},
 	} {
 		t.Run(test.name, func(t *testing.T) {

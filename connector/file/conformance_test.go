@@ -140,7 +140,8 @@ func TestSourceConformance(t *testing.T) {
 		for formatName, f := range formats {
 			for _, zipped := range []bool{false, true} {
 				for _, splitBytes := range []int64{-1, 200, 0} {
-					name := fmt.Sprintf("%s/%s/gzip %t/pieces %d", storeName, formatName, zipped, splitBytes)
+					name := fmt.Sprintf("%s/%s/gzip %t/pieces %d", storeName, formatName, zipped,
+						splitBytes)
 					t.Run(name, func(t *testing.T) {
 						testSource(t, f, zipped, splitBytes, open)
 					})

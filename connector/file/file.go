@@ -64,8 +64,8 @@ const defaultSplitBytes = 64 << 20
 type SourceOptions struct {
 	// Paths are files, directories and patterns, as URIs or paths. A directory stands for all files
 	// in it at any depth whose names, and whose directories' names, do not start with "." or "_".
-	// In patterns "*", "?" and "[...]" have their meaning within one path element, as in path.Match;
-	// they match no such hidden names. A path that is there literally is no pattern.
+	// In patterns "*", "?" and "[...]" have their meaning within one path element, as in
+	// path.Match; they match no such hidden names. A path that is there literally is no pattern.
 	Paths []string
 	// Format decodes the files.
 	Format format.Format
@@ -75,9 +75,9 @@ type SourceOptions struct {
 	Compression Compression
 	// OnBadRow says what to do with bad rows; default is to fail.
 	OnBadRow OnBadRow
-	// SplitBytes is the size of the pieces that uncompressed files are read in, in parallel; default
-	// 64 MiB, negative for whole files. Rows must not have line ends in them where a piece ends:
-	// such a row fails the job, whatever OnBadRow says.
+	// SplitBytes is the size of the pieces that uncompressed files are read in, in parallel;
+	// default 64 MiB, negative for whole files. Rows must not have line ends in them where a piece
+	// ends: such a row fails the job, whatever OnBadRow says.
 	SplitBytes int64
 }
 

@@ -64,7 +64,8 @@ func openObject(ctx context.Context, files *filesystem.Registry, s *split, gzipp
 	changed := now.size != s.size || now.modified != s.modified && s.modified != 0
 	if changed && !e.Dir {
 		return nil, fault.User(fmt.Errorf("the file has changed since the job started reading it: "+
-			"%d bytes of %s, now %d of %s", s.size, stamp(s.modified), now.size, stamp(now.modified)))
+			"%d bytes of %s, now %d of %s", s.size, stamp(s.modified), now.size,
+			stamp(now.modified)))
 	}
 	object, err := store.Open(ctx, p)
 	if err != nil {

@@ -39,8 +39,8 @@ func nameOf(prefix string, env *connector.Env, extension string) name {
 
 // file returns the name of a file by its number.
 func (n name) file(number int) string {
-	return fmt.Sprintf("%s-%s-%s-%03d-%06d-%d-%d%s", n.prefix, n.lineage, n.owner, n.subtask, number,
-		n.generation, n.attempt, n.extension)
+	return fmt.Sprintf("%s-%s-%s-%03d-%06d-%d-%d%s", n.prefix, n.lineage, n.owner, n.subtask,
+		number, n.generation, n.attempt, n.extension)
 }
 
 // supersedes reports whether a path is that of a file of the same lineage and owner from an earlier

@@ -151,7 +151,8 @@ func TestMissing(t *testing.T) {
 	files := memFiles()
 	store, _, _ := files.Resolve("mem://b/out")
 	for _, ignore := range []bool{false, true} {
-		s := sinkOf(t, SinkOptions{Dir: fmt.Sprintf("mem://b/out%t", ignore), IgnoreMissing: ignore})
+		s := sinkOf(t, SinkOptions{Dir: fmt.Sprintf("mem://b/out%t", ignore),
+			IgnoreMissing: ignore})
 		env := sinkEnv(files)
 		w, _ := s.NewWriter(t.Context(), env)
 		if err := w.Write(t.Context(), rowsOf(3, 0), nil); err != nil {

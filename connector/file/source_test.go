@@ -90,8 +90,8 @@ func TestPieces(t *testing.T) {
 	}
 }
 
-// TestLargeFile reads a file of many chunks with long rows, plain and compressed, whose strings must
-// stay what they are while later chunks are read.
+// TestLargeFile reads a file of many chunks with long rows, plain and compressed, whose strings
+// must stay what they are while later chunks are read.
 func TestLargeFile(t *testing.T) {
 	const seed = 7
 	random := rand.New(rand.NewPCG(seed, 0))
@@ -102,7 +102,8 @@ func TestLargeFile(t *testing.T) {
 		line := fmt.Sprintf(`{"id":%d,"origin":"%s","delay":null}`, i,
 			strings.Repeat("abcdefghij", random.IntN(60)))
 		if i == 1500 {
-			line = fmt.Sprintf(`{"id":%d,"origin":"%s","delay":null}`, i, strings.Repeat("x", 700_000))
+			line = fmt.Sprintf(`{"id":%d,"origin":"%s","delay":null}`, i, strings.Repeat("x",
+				700_000))
 		}
 		want = append(want, line)
 		content.WriteString(line + "\n")
@@ -119,7 +120,8 @@ func TestLargeFile(t *testing.T) {
 			t.Fatal(err)
 		}
 		if !slices.Equal(want, got) {
-			t.Fatalf("%s: %d rows differ from the %d written (seed %d)", path, len(got), len(want), seed)
+			t.Fatalf("%s: %d rows differ from the %d written (seed %d)", path, len(got),
+				len(want), seed)
 		}
 	}
 }
@@ -137,14 +139,18 @@ func TestBadRows(t *testing.T) {
 		split int64
 		want  string
 	}{
-		{"mem://b/dir/x.csv", 0, `file: decode "mem://b/dir/x.csv" line 17: column "delay" from "abc": ` +
-			`want an integer of 32 bits`},
-		{"mem://b/dir/y.csv.gz", 0, `file: decode "mem://b/dir/y.csv.gz" line 17: column "delay" from ` +
-			`"abc": want an integer of 32 bits`},
-		{"mem://b/dir/x.csv", 100, `file: decode "mem://b/dir/x.csv" at byte 128 (line 4 from byte 104): ` +
-			`column "delay" from "abc": want an integer of 32 bits`},
+		{"mem://b/dir/x.csv", 0,
+			`file: decode "mem://b/dir/x.csv" line 17: column "delay" from "abc": ` +
+				`want an integer of 32 bits`},
+		{"mem://b/dir/y.csv.gz", 0,
+			`file: decode "mem://b/dir/y.csv.gz" line 17: column "delay" from ` +
+				`"abc": want an integer of 32 bits`},
+		{"mem://b/dir/x.csv", 100,
+			`file: decode "mem://b/dir/x.csv" at byte 128 (line 4 from byte 104): ` +
+				`column "delay" from "abc": want an integer of 32 bits`},
 	} {
-		s := sourceOf(t, SourceOptions{Paths: []string{test.path}, Format: f, SplitBytes: test.split})
+		s := sourceOf(t, SourceOptions{Paths: []string{test.path}, Format: f,
+			SplitBytes: test.split})
 		_, _, err := read(t, s, envOf(files))
 		if err == nil || err.Error() != test.want {
 			t.Errorf("got error %v\nwant %s", err, test.want)
@@ -184,12 +190,14 @@ func TestRowAcrossPieces(t *testing.T) {
 	f := csvFormat(t, csv.Options{})
 	failed := 0
 	for size := int64(1); size <= int64(len(content)); size++ {
-		s := sourceOf(t, SourceOptions{Paths: []string{"mem://b/x.csv"}, Format: f, SplitBytes: size,
-			OnBadRow: Skip})
+		s := sourceOf(t, SourceOptions{Paths: []string{"mem://b/x.csv"}, Format: f,
+			SplitBytes: size,
+			OnBadRow:   Skip})
 		lines, _, err := read(t, s, envOf(files))
 		if err != nil {
 			failed++
-			if !errors.Is(err, format.ErrIncomplete) || !strings.Contains(err.Error(), "SplitBytes") {
+			if !errors.Is(err, format.ErrIncomplete) || !strings.Contains(err.Error(),
+				"SplitBytes") {
 				t.Errorf("pieces of %d: %v", size, err)
 			}
 			continue
@@ -213,7 +221,8 @@ func TestCutOff(t *testing.T) {
 	put(t, files, "mem://b/not.gz", []byte("{\"id\":1}\n"))
 	put(t, files, "mem://b/empty.gz", nil)
 	for path, want := range map[string]string{
-		"x": "line 2", "cut.gz": "damaged or cut off", "not.gz": "damaged or cut off", "empty.gz": "",
+		"x": "line 2", "cut.gz": "damaged or cut off", "not.gz": "damaged or cut off",
+		"empty.gz": "",
 	} {
 		s := sourceOf(t, SourceOptions{Paths: []string{"mem://b/" + path},
 			Format: json.New(json.Options{})})
@@ -221,7 +230,8 @@ func TestCutOff(t *testing.T) {
 		if want == "" && err == nil {
 			continue
 		}
-		if err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), path) ||
+		if err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(),
+			path) ||
 			fault.DomainOf(err) != fault.DomainUser {
 			t.Errorf("%s: got %v, want %q", path, err, want)
 		}
@@ -236,7 +246,8 @@ func TestCutOff(t *testing.T) {
 // TestPaths checks what paths, directories and patterns stand for.
 func TestPaths(t *testing.T) {
 	files := memFiles()
-	for _, p := range []string{"a/1.csv", "a/2.csv", "a/_x.csv", "a/.y.csv", "b/1.csv", "b/deep/1.csv",
+	for _, p := range []string{"a/1.csv", "a/2.csv", "a/_x.csv", "a/.y.csv", "b/1.csv",
+		"b/deep/1.csv",
 		"b/_deep/1.csv", "c/x[1].csv", "c/x1.csv", "d/1.txt"} {
 		put(t, files, "mem://r/"+p, []byte("1,x,2\n"))
 	}
@@ -281,7 +292,8 @@ func TestPaths(t *testing.T) {
 				break
 			}
 			if ok {
-				got = append(got, strings.TrimSuffix(strings.TrimPrefix(split.ID, "mem://r/"), ":0"))
+				got = append(got, strings.TrimSuffix(strings.TrimPrefix(split.ID, "mem://r/"),
+					":0"))
 			}
 		}
 		if diff := cmp.Diff(test.want, strings.Join(got, " ")); diff != "" {
@@ -294,7 +306,8 @@ func TestPaths(t *testing.T) {
 func TestChangedFile(t *testing.T) {
 	files := memFiles()
 	put(t, files, "mem://b/x.csv", []byte("1,x,2\n"))
-	s := sourceOf(t, SourceOptions{Paths: []string{"mem://b/x.csv"}, Format: csvFormat(t, csv.Options{})})
+	s := sourceOf(t, SourceOptions{Paths: []string{"mem://b/x.csv"}, Format: csvFormat(t,
+		csv.Options{})})
 	e, err := s.NewEnumerator(t.Context(), envOf(files), nil)
 	if err != nil {
 		t.Fatal(err)

@@ -12,8 +12,8 @@ import (
 // split is a file or a piece of one, with the position reached. A row belongs to the piece in which
 // its first byte lies.
 //
-// The serial form, version 1: uvarint length of the URI and the URI, then as varints size, modified,
-// start, end, position, line, lineStart.
+// The serial form, version 1: uvarint length of the URI and the URI, then as varints size,
+// modified, start, end, position, lines, from.
 type split struct {
 	uri      string
 	size     int64 // of the file as stored
@@ -23,7 +23,7 @@ type split struct {
 	// position is the start of the next row, or unaligned before the first row was looked for in a
 	// piece that may start within a row of the piece before.
 	position int64
-	lines    int64 // line ends between lineStart and position
+	lines    int64 // line ends between from and position
 	from     int64 // where lines are counted from: 0 in a file, else the first row of the piece
 }
 

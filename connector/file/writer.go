@@ -110,7 +110,9 @@ func (w *writer) project(rows *batch.Columns) *batch.Columns {
 }
 
 // append encodes rows and flushes what has become much.
-func (w *writer) append(ctx context.Context, p *part, rows *batch.Columns, selection []uint16) error {
+func (w *writer) append(ctx context.Context, p *part, rows *batch.Columns,
+	selection []uint16,
+) error {
 	var err error
 	if p.buffer, err = w.encoder.Encode(p.buffer, rows, selection); err != nil {
 		return fault.User(fmt.Errorf("file: write %q: %w", p.path, err))

@@ -16,7 +16,8 @@ import (
 func rows() *batch.Columns {
 	c := batch.New(&types.Schema{Fields: []types.Field{
 		types.Col("at", types.TimestampOf(3)), types.Col("delay", types.TypeOf(types.Int)),
-		types.Col("mean", types.TypeOf(types.Double)), types.Col("origin", types.TypeOf(types.String)),
+		types.Col("mean", types.TypeOf(types.Double)), types.Col("origin",
+			types.TypeOf(types.String)),
 	}}, 2)
 	c.Len = 2
 	c.Columns[0].Int64[0], c.Columns[1].Int32[0], c.Columns[2].Float64[0] = 978310020000, 66, 1.5
@@ -45,7 +46,8 @@ func TestLines(t *testing.T) {
 	} {
 		var out bytes.Buffer
 		sink := NewSink(Options{Output: &out, Identifier: test.identifier})
-		w, err := sink.NewWriter(t.Context(), &connector.Env{Subtask: 1, Parallelism: test.parallelism})
+		w, err := sink.NewWriter(t.Context(), &connector.Env{Subtask: 1,
+			Parallelism: test.parallelism})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -60,7 +62,8 @@ func TestLines(t *testing.T) {
 
 // TestOneColumn checks that a single value is printed bare.
 func TestOneColumn(t *testing.T) {
-	c := batch.New(&types.Schema{Fields: []types.Field{types.Col("v", types.TypeOf(types.BigInt))}}, 1)
+	c := batch.New(&types.Schema{Fields: []types.Field{types.Col("v",
+		types.TypeOf(types.BigInt))}}, 1)
 	c.Len, c.Columns[0].Int64[0] = 1, 42
 	var out bytes.Buffer
 	w, _ := NewSink(Options{Output: &out}).NewWriter(t.Context(), &connector.Env{Parallelism: 1})

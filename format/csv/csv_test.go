@@ -85,7 +85,8 @@ func TestRows(t *testing.T) {
 			"-2147483648,a,-1e-07,,x\n5,a,123456789012345680,,x\n"},
 		{"escape", Options{Escape: '\\'}, "1,a\\,b\\n,2,,\\\"x\n",
 			"1,\"a,b\n\",2,,\"\"\"x\"\n"},
-		{"null word", Options{Null: "NULL"}, "NULL,NULL,NULL,NULL,NULLS\n", "NULL,NULL,NULL,NULL,NULLS\n"},
+		{"null word", Options{Null: "NULL"}, "NULL,NULL,NULL,NULL,NULLS\n",
+			"NULL,NULL,NULL,NULL,NULLS\n"},
 		{"no quote", Options{NoQuote: true}, "1,\"a,2,,x\n", "1,\"a,2,,x\n"},
 		{"header", Options{Header: true}, "z,t,other,d,s,i\nx,,\"q,q\",2,ab,7\ny,,,2,ab,7\n",
 			"i,s,d,t,z\n7,ab,2,,x\n7,ab,2,,y\n"},
@@ -99,9 +100,10 @@ func TestRows(t *testing.T) {
 			for _, pad := range []bool{false, true} {
 				in, want := test.in, test.want
 				if pad { // so that the rows are not near the end of the data
-					in += "9,a,1,,zzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzz\n"
-					want += "9,a,1,,zzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzz\n"
-					if test.name == "no end" || test.name == "cr at the end" || test.name == "header" ||
+					in += "9,a,1,,zzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzz\n"
+					want += "9,a,1,,zzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzz\n"
+					if test.name == "no end" || test.name == "cr at the end" ||
+						test.name == "header" ||
 						test.name == "null word" {
 						continue
 					}
@@ -119,8 +121,9 @@ func TestRows(t *testing.T) {
 				if err != nil || used != len(in) {
 					t.Fatalf("%d bytes used of %q: %v", used, in, err)
 				}
-				e, _ := formatOf(t, Options{Header: test.options.Header, NoQuote: test.options.NoQuote,
-					Null: test.options.Null}).NewEncoder(nullable)
+				e, _ := formatOf(t, Options{Header: test.options.Header,
+					NoQuote: test.options.NoQuote,
+					Null:    test.options.Null}).NewEncoder(nullable)
 				got, err := e.Encode(e.Header(nil), out, nil)
 				if err != nil {
 					t.Fatal(err)
@@ -136,7 +139,8 @@ func TestRows(t *testing.T) {
 // TestHeaderFaults checks that a header which does not suit the schema is refused for good.
 func TestHeaderFaults(t *testing.T) {
 	for name, in := range map[string]string{
-		"missing": "date,delay,distance,origin\n", "twice": "date,delay,delay,origin,destination,distance\n",
+		"missing":   "date,delay,distance,origin\n",
+		"twice":     "date,delay,delay,origin,destination,distance\n",
 		"no header": "2001-01-01 00:47,66,1750,DTW,LAS\n", "open": "\"date,",
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -176,7 +180,8 @@ var textColumns = &types.Schema{Fields: []types.Field{
 func FuzzText(f *testing.F) {
 	f.Add([]byte("a,b,c\n"))
 	f.Add([]byte("\"a\"\"\",b,c\r\n\n,,\n\"\n\",2,3"))
-	f.Add([]byte("airport of departure,b,\"airport of destination\"\naaaaaaaa,bbbbbbbb,cccccccccccc\n"))
+	f.Add([]byte("airport of departure,b,\"airport of destination\"\n" +
+		"aaaaaaaa,bbbbbbbb,cccccccccccc\n"))
 	f.Fuzz(func(t *testing.T, in []byte) {
 		if len(in) > 1<<16 || bytes.HasPrefix(in, byteOrderMark) {
 			return
@@ -223,7 +228,8 @@ func FuzzText(f *testing.F) {
 // is accepted again from its own encoding.
 func FuzzTypes(f *testing.F) {
 	for seed := range uint64(5) {
-		f.Add(formattest.Encode(f, formatOf(f, Options{}), formattest.Rows(formattest.AllTypes(true), 3, seed)))
+		f.Add(formattest.Encode(f, formatOf(f, Options{}),
+			formattest.Rows(formattest.AllTypes(true), 3, seed)))
 	}
 	f.Add([]byte("true,1,2,3,-4,5.5,6e6,seven,OA==,2001-01-01,00:47,2001/01/01 00:47,,\n"))
 	f.Fuzz(func(t *testing.T, in []byte) {
@@ -244,7 +250,8 @@ func FuzzTypes(f *testing.F) {
 				t.Fatalf("%q: %d bytes used", rest, used)
 			}
 			rest = rest[used:]
-			got, _ := formattest.DecodeAll(t, codec, schema, formattest.Encode(t, codec, out), 1<<30, 64)
+			got, _ := formattest.DecodeAll(t, codec, schema, formattest.Encode(t, codec, out),
+				1<<30, 64)
 			if !got.Equal(out) {
 				t.Fatalf("%q: want\n%s\ngot\n%s", in, out, got)
 			}

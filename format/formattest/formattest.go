@@ -100,7 +100,8 @@ func setRandom(c *batch.Columns, col, row int, kind types.Kind, random *rand.Ran
 	case types.SmallInt:
 		column.Int32[row] = pick(random, int32(int16(bits)), math.MinInt16, math.MaxInt16)
 	case types.Int:
-		column.Int32[row] = pick(random, int32(bits), -int32(bits%1000), math.MinInt32, math.MaxInt32)
+		column.Int32[row] = pick(random, int32(bits), -int32(bits%1000), math.MinInt32,
+			math.MaxInt32)
 	case types.BigInt:
 		column.Int64[row] = pick(random, int64(bits), -int64(bits), math.MinInt64, math.MaxInt64)
 	case types.Float:
@@ -117,7 +118,8 @@ func setRandom(c *batch.Columns, col, row int, kind types.Kind, random *rand.Ran
 		column.Float64[row] = pick(random, v, float64(bits%1e9)/64, math.MaxFloat64, math.Inf(-1),
 			math.SmallestNonzeroFloat64, math.Copysign(0, -1), 1e21, 1e-7)
 	case types.Date:
-		column.Int32[row] = pick(random, int32(bits%50_000), int32(bits), math.MinInt32, math.MaxInt32)
+		column.Int32[row] = pick(random, int32(bits%50_000), int32(bits), math.MinInt32,
+			math.MaxInt32)
 	case types.Time:
 		column.Int32[row] = pick(random, int32(bits%86_400_000), 0, 86_399_999)
 	case types.Timestamp, types.TimestampLTZ:
@@ -133,7 +135,8 @@ func setRandom(c *batch.Columns, col, row int, kind types.Kind, random *rand.Ran
 
 // randomText returns text of every length class with everything that formats trip over.
 func randomText(random *rand.Rand) string {
-	pieces := []string{"", "DTW", "a longer airport name", ",", `"`, "\n", "\r\n", "\r", `\`, "\\n", "é",
+	pieces := []string{"", "DTW", "a longer airport name", ",", `"`, "\n", "\r\n", "\r", `\`,
+		"\\n", "é",
 		"日本", "\U0001f6eb", "\t", "\x01", " ", "null", "\ufeff", "'", ";", "{", "}", "0", "-1"}
 	text := ""
 	for range random.IntN(4) {
@@ -240,7 +243,8 @@ func testCuts(t *testing.T, f format.Format) {
 			for cut := range len(input) + 1 {
 				got, _ := DecodeAll(t, f, rows.Schema, input, cut, 1+int(seed))
 				if !got.Equal(rows) {
-					t.Fatalf("seed %d, cut at %d of %q: want\n%s\ngot\n%s", seed, cut, input, rows, got)
+					t.Fatalf("seed %d, cut at %d of %q: want\n%s\ngot\n%s", seed, cut, input,
+						rows, got)
 				}
 			}
 		}
@@ -257,7 +261,8 @@ func testEmpty(t *testing.T, f format.Format) {
 		out := batch.New(AllTypes(true), 4)
 		used, lines, err := d.Decode(nil, atEOF, out)
 		if used != 0 || lines != 0 || err != nil || out.Len != 0 {
-			t.Fatalf("nothing gives %d bytes, %d lines, %d rows, error %v", used, lines, out.Len, err)
+			t.Fatalf("nothing gives %d bytes, %d lines, %d rows, error %v", used, lines, out.Len,
+				err)
 		}
 	}
 }
@@ -310,13 +315,15 @@ func testBadRow(t *testing.T, f format.Format, b BadRow) {
 				cut, out.Len, used, lines, rowErr.Skip, len(b.Good), len(b.Bad), err)
 		}
 		if rowErr.Column != b.Column || rowErr.Cause == nil {
-			t.Fatalf("cut at %d: want column %q and a cause, got %q: %v", cut, b.Column, rowErr.Column,
+			t.Fatalf("cut at %d: want column %q and a cause, got %q: %v", cut, b.Column,
+				rowErr.Column,
 				rowErr)
 		}
 		rest := input[used+rowErr.Skip:]
 		_, lines, err = d.Decode([]byte(rest), true, out)
 		if err != nil || out.Len != 1+after || lines != strings.Count(rest, "\n") {
-			t.Fatalf("cut at %d: behind the bad row: %d rows, %d lines, %v", cut, out.Len, lines, err)
+			t.Fatalf("cut at %d: behind the bad row: %d rows, %d lines, %v", cut, out.Len, lines,
+				err)
 		}
 	}
 }

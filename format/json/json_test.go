@@ -71,10 +71,12 @@ func TestObjects(t *testing.T) {
 	for _, test := range []struct{ name, in, want string }{
 		{"other order", `{"b":true,"s":"x","i":1}{"b":true,"s":"x","i":1,"d":2}`,
 			`{"i":1,"s":"x","b":true}{"i":1,"s":"x","d":2,"b":true}`},
-		{"unknown fields", `{"x":[1,{"i":2},"]"],"i":1,"y":{},"z":[],"w":-1.5e+3,"v":null}`, `{"i":1}`},
+		{"unknown fields", `{"x":[1,{"i":2},"]"],"i":1,"y":{},"z":[],"w":-1.5e+3,"v":null}`,
+			`{"i":1}`},
 		{"last wins", `{"i":1,"s":null,"i":2,"s":"a","d":1,"d":null}`, `{"i":2,"s":"a"}`},
 		{"array", "\ufeff[{\"i\":1},\n {\"i\":2}\n]\n", `{"i":1}{"i":2}`},
-		{"over lines", "{\n  \"i\" : 1 ,\r\n\t\"s\":\"a\"\n}\n\n{\"i\":2}", `{"i":1,"s":"a"}{"i":2}`},
+		{"over lines", "{\n  \"i\" : 1 ,\r\n\t\"s\":\"a\"\n}\n\n{\"i\":2}",
+			`{"i":1,"s":"a"}{"i":2}`},
 		{"escapes", `{"s":"a\"\\\/\b\f\n\r\t\u00e9\ud83d\udeeb"}`,
 			`{"s":"a\"\\/\u0008\u000c\n\r\té` + "\U0001f6eb" + `"}`},
 		{"half pairs", `{"s":"\ud83d"}{"s":"\ud83dx"}{"s":"\ud83d\u0041"}{"s":"\udeeb"}`,
@@ -126,7 +128,8 @@ func TestDeep(t *testing.T) {
 // FuzzObject compares with encoding/json on input that it accepts: lines of objects.
 func FuzzObject(f *testing.F) {
 	f.Add([]byte(`{"i":1,"s":"a","d":1.5,"b":true}`))
-	f.Add([]byte(`{"b":null,"x":{"i":[1,2,{"s":"\u00e9"}]},"s":"\ud83d\udeeb\n","i":-9223372036854775808}`))
+	f.Add([]byte(`{"b":null,"x":{"i":[1,2,{"s":"\u00e9"}]},"s":"\ud83d\udeeb\n",` +
+		`"i":-9223372036854775808}`))
 	f.Add([]byte(`{"d":1e-300, "d" :-0.5E+2,"s":"a longer text than twelve bytes"}`))
 	schema := &types.Schema{Fields: []types.Field{
 		types.Col("i", types.TypeOf(types.BigInt)),
@@ -152,7 +155,8 @@ func FuzzObject(f *testing.F) {
 		decoder.UseNumber()
 		valid := json.Valid(in) && utf8.Valid(in) && decoder.Decode(&want) == nil && want != nil
 		if !valid {
-			if err == nil && out.Len == 1 && used == len(in) && in[0] == '{' && in[len(in)-1] == '}' {
+			if err == nil && out.Len == 1 && used == len(in) && in[0] == '{' &&
+				in[len(in)-1] == '}' {
 				t.Fatalf("%q is accepted", in)
 			}
 			return
@@ -246,8 +250,10 @@ const benchRows = 50_000
 func flightsJSON() []byte {
 	var out bytes.Buffer
 	for i := range benchRows {
-		fmt.Fprintf(&out, `{"date":"2001/01/%02d %02d:%02d","delay":%d,"distance":%d,"origin":"DTW",`+
-			`"destination":"LAS"}`+"\n", 1+i/1440%28, i/60%24, i%60, i*7919%200-30, 80+i*104729%2500)
+		fmt.Fprintf(&out,
+			`{"date":"2001/01/%02d %02d:%02d","delay":%d,"distance":%d,"origin":"DTW",`+
+				`"destination":"LAS"}`+"\n", 1+i/1440%28, i/60%24, i%60, i*7919%200-30,
+			80+i*104729%2500)
 	}
 	return out.Bytes()
 }
