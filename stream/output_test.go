@@ -55,7 +55,9 @@ func TestKeyedOutput(t *testing.T) {
 				checkKeyedOutput(t, n, func(v int) string { return fmt.Sprint("key ", v%100) })
 			})
 			t.Run("pair", func(t *testing.T) {
-				checkKeyedOutput(t, n, func(v int) pair { return pair{int32(v % 7), fmt.Sprint(v % 9)} })
+				checkKeyedOutput(t, n, func(v int) pair {
+					return pair{int32(v % 7), fmt.Sprint(v % 9)}
+				})
 			})
 			t.Run("bool", func(t *testing.T) {
 				checkKeyedOutput(t, n, func(v int) bool { return v%3 == 0 })

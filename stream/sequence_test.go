@@ -53,7 +53,8 @@ func TestSequence(t *testing.T) {
 		union := &protocol.NamedState{Name: positionState}
 		for subtask := range parallelism {
 			out := &tape[int64]{}
-			s := opened[operator.SourceHead](t, f, envOf(subtask, parallelism), out.link(), restored)
+			env := envOf(subtask, parallelism)
+			s := opened[operator.SourceHead](t, f, env, out.link(), restored)
 			status := drain(t, s, r.IntN(4))
 			if attempt == 11 {
 				status = drain(t, s, count)

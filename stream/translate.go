@@ -83,8 +83,8 @@ func (t *translation) check() []error {
 		needs := step.input == nil || step.stateful || step.sink
 		switch other, taken := seen[step.uid]; {
 		case step.uid == "" && needs:
-			faults = append(faults, fmt.Errorf("operator %q has no uid; give it one that never changes",
-				step.name))
+			faults = append(faults, fmt.Errorf(
+				"operator %q has no uid; give it one that never changes", step.name))
 		case step.uid != "" && taken:
 			faults = append(faults, fmt.Errorf("operators %q and %q have the same uid %q",
 				other, step.name, step.uid))

@@ -64,7 +64,8 @@ func (f AggregatorFunc[T, A]) Add(acc *A, value T) { f(acc, value) }
 // Aggregate folds the records of every key and window, and when the watermark passes the end
 // of a window emits one result, with the window's last millisecond as its timestamp. Records
 // of a window that was emitted already are late: they are dropped and counted as
-// "numLateRecordsDropped". A record without event time fails the task. uid names the state in checkpoints for ever.
+// "numLateRecordsDropped". A record without event time fails the task. uid names the state in
+// checkpoints for ever.
 func Aggregate[K, T, A, R any](
 	w *WindowedStream[K, T], uid string, aggregator Aggregator[T, A],
 	emit func(key K, window Window, acc *A) R,

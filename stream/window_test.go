@@ -349,7 +349,8 @@ func TestPaneOf(t *testing.T) {
 		if ts == math.MinInt64 {
 			continue
 		}
-		if got, want := int64(paneOf(eventtime.Timestamp(ts), size, offset)), o.endOf(ts); got != want {
+		got, want := int64(paneOf(eventtime.Timestamp(ts), size, offset)), o.endOf(ts)
+		if got != want {
 			t.Fatalf("timestamp %d, size %d, offset %d: pane %d, want %d", ts, size, offset, got, want)
 		}
 	}
