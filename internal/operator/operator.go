@@ -8,8 +8,8 @@
 //
 // Order of calls on an operator, all from the task goroutine: Factory.New (tables are
 // declared on Env.Keyed here), restore of keyed state by the task, Open, then records and
-// control interleaved with Snapshot and CheckpointComplete, Close. Close is legal after a
-// failed Open.
+// control interleaved with Snapshot and CheckpointComplete, Close. Close comes exactly once
+// for every operator that New returned, also after a failed Open or none at all.
 //
 // Errors: an operator that cannot go on calls Env.Failure.Set and returns; the task looks
 // at it after every batch. What runs inside is user code: a panic is recovered once, in
@@ -155,8 +155,9 @@ type Output interface {
 type Channels interface {
 	// Len is the number of channels, at least 1.
 	Len() int
-	// Send hands over one reference to b. It blocks while the channel is full; after the
-	// task was cancelled it drops b. Batches on one channel keep their order.
+	// Send hands over one reference to b, which must not be changed any more. It blocks while
+	// the channel is full; after the task was cancelled it drops b. Batches on one channel
+	// keep their order.
 	Send(channel int, b *record.Batch)
 }
 
@@ -168,6 +169,7 @@ type OutputFactory interface {
 	// SetControl stores control in a link made by NewOutput.
 	SetControl(link any, control Control)
 	// Tee returns a link that passes every record to all links, which NewOutput of this or
-	// another factory of the same record type made.
+	// another factory of the same record type made. Control is not passed on: the task sets
+	// that of the returned link.
 	Tee(links []any) any
 }
