@@ -140,15 +140,15 @@ func (p *program) report(env *stream.Env, result *stream.Result, err error) int 
 		return ExitFenced
 	case result == nil:
 		return p.refuse(err)
+	case result.Status == "CANCELED":
+		fmt.Fprintf(p.stderr, "%s CANCELED: %s\n", env.Name(), summary(result))
+		return ExitCanceled
 	case err != nil:
 		fmt.Fprintf(p.stderr, "%s %s: %v\n", env.Name(), result.Status, err)
 		return ExitFailed
 	}
 	fmt.Fprintf(p.stderr, "%s %s: %s\n", env.Name(), result.Status, summary(result))
-	switch result.Status {
-	case "CANCELED":
-		return ExitCanceled
-	case "SUSPENDED":
+	if result.Status == "SUSPENDED" {
 		fmt.Fprintf(p.stderr, "continue with: --from latest\n")
 		return ExitDone
 	}

@@ -93,12 +93,21 @@ func parseFlags(args []string) (*flags, error) {
 		if match.value == "" && inline {
 			return nil, fmt.Errorf("flag %s: takes no value", args[i])
 		}
-		if match.value != "" && !inline {
-			i++
-			if i == len(args) {
-				return nil, fmt.Errorf("flag %s: want a value %s", args[i-1], match.value)
+		if match.value != "" {
+			name := args[i]
+			if !inline {
+				i++
+				if i < len(args) {
+					value = args[i]
+				}
+				if other, _, _ := find(value); other != nil {
+					return nil, fmt.Errorf("flag %s: want a value %s, got the flag %s",
+						name, match.value, value)
+				}
 			}
-			value = args[i]
+			if value == "" {
+				return nil, fmt.Errorf("flag %s: want a value %s", name, match.value)
+			}
 		}
 		if err := match.set(f, value); err != nil {
 			return nil, err

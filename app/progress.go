@@ -46,8 +46,8 @@ func (p *progressLine) show(now stream.Progress) {
 	defer p.mu.Unlock()
 	at := time.Now()
 	rate := 0.0
-	if !p.mu.at.IsZero() && now.RecordsIn >= p.mu.last {
-		rate = float64(now.RecordsIn-p.mu.last) / at.Sub(p.mu.at).Seconds()
+	if passed := at.Sub(p.mu.at); !p.mu.at.IsZero() && passed > 0 && now.RecordsIn >= p.mu.last {
+		rate = float64(now.RecordsIn-p.mu.last) / passed.Seconds()
 	}
 	p.mu.last, p.mu.at, p.mu.shown = now.RecordsIn, at, true
 	fmt.Fprint(p.out, eraseLine, progressText(now, rate))

@@ -16,6 +16,8 @@ import (
 	"sort"
 	"strings"
 	"sync"
+
+	"github.com/leat-io/leat/internal/base/invariant"
 )
 
 // Description is what All tells of an option.
@@ -44,6 +46,9 @@ func declare[T any](d Description, def T, parse func(string) (T, error)) Option[
 	defer declared.Unlock()
 	if declared.byKey == nil {
 		declared.byKey = map[string]Description{}
+	}
+	if _, taken := declared.byKey[d.Key]; taken {
+		invariant.Fail("option %q is declared twice", d.Key)
 	}
 	declared.byKey[d.Key] = d
 	return Option[T]{d: d, parse: parse, def: def}

@@ -81,3 +81,61 @@ func TestUnknown(t *testing.T) {
 		t.Fatal(diff)
 	}
 }
+
+// TestFormatDuration checks the unit that defaults are shown in.
+func TestFormatDuration(t *testing.T) {
+	for d, want := range map[time.Duration]string{
+		0: "0 ms", time.Hour: "1 h", 90 * time.Minute: "90 min", 1500 * time.Millisecond: "1500 ms",
+		time.Microsecond: "1000 ns",
+	} {
+		if got := FormatDuration(d); got != want {
+			t.Errorf("FormatDuration(%d) = %q, want %q", d, got, want)
+		}
+	}
+}
+
+// TestDeclaredTwice checks that two packages cannot own one key.
+func TestDeclaredTwice(t *testing.T) {
+	defer func() {
+		if recover() == nil {
+			t.Error("a key was declared twice")
+		}
+	}()
+	Int("test.attempts", 3, 1, "Doc.")
+}
+
+// TestAll checks that options are described, sorted by key.
+func TestAll(t *testing.T) {
+	var got []Description
+	for _, d := range All() {
+		if strings.HasPrefix(d.Key, "test.b") || strings.HasPrefix(d.Key, "test.c") {
+			got = append(got, d)
+		}
+	}
+	want := []Description{
+		{Key: "test.backend", Type: "hashmap|naive", Default: "hashmap", Doc: "Doc."},
+		{Key: "test.checkpointing.interval", Type: "duration", Default: "10 s", Doc: "Doc.",
+			Old: []string{"test.old"}},
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// TestPrecedence checks that the key beats its old spelling, and that an error names the key the
+// user wrote.
+func TestPrecedence(t *testing.T) {
+	s := NewSettings()
+	s.Set("test.old", "soon")
+	if _, err := testInterval.Get(s); err == nil || !strings.Contains(err.Error(), `"test.old"`) {
+		t.Errorf("error %v", err)
+	}
+	s.Set(" test.checkpointing.interval ", " 3 s ")
+	if d, err := testInterval.Get(s); err != nil || d != 3*time.Second {
+		t.Errorf("interval %v, %v", d, err)
+	}
+	s.Map()["test.flag"] = "true"
+	if _, ok := s.Lookup("test.flag"); ok {
+		t.Error("Map is no copy")
+	}
+}

@@ -101,11 +101,14 @@ func ParseDuration(text string) (time.Duration, error) {
 // FormatDuration writes d in the syntax ParseDuration reads, in the largest unit that keeps
 // it whole.
 func FormatDuration(d time.Duration) string {
+	if d == 0 {
+		return "0 ms"
+	}
 	for _, unit := range []struct {
 		of   time.Duration
 		name string
 	}{{time.Hour, "h"}, {time.Minute, "min"}, {time.Second, "s"}, {time.Millisecond, "ms"}} {
-		if d != 0 && d%unit.of == 0 {
+		if d%unit.of == 0 {
 			return fmt.Sprintf("%d %s", d/unit.of, unit.name)
 		}
 	}
