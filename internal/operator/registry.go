@@ -80,8 +80,9 @@ func names[V any](m map[string]V) []string {
 	return out
 }
 
-// Failure keeps the first error of a chain. Set and Err are safe for concurrent use; Err
-// is cheap enough to ask per record.
+// Failure keeps the first error of a chain. All methods are safe for concurrent use; Failed
+// is cheap enough to ask per record. The task looks after every element and before it rests:
+// setting it from another goroutine does not wake a task at rest.
 type Failure struct {
 	first atomic.Pointer[error]
 }
