@@ -228,7 +228,8 @@ func TestProgressText(t *testing.T) {
 		rate float64
 		want string
 	}{
-		{stream.Progress{Status: "CREATED", Watermark: math.MinInt64}, 0, "CREATED  0 records  0/s"},
+		{stream.Progress{Status: "CREATED", Watermark: math.MinInt64}, 0,
+			"CREATED  0 records  0/s"},
 		{stream.Progress{Status: "RUNNING", RecordsIn: 12_345, Watermark: 1_767_225_600_000,
 			LastCheckpoint: 7, LastDuration: 12_345 * time.Microsecond, LastBytes: 5 << 20,
 			Restarts: 2}, 1234.9,
