@@ -13,6 +13,8 @@ package config
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"sort"
 	"strings"
 	"sync"
@@ -39,6 +41,7 @@ type Option[T any] struct {
 var declared struct {
 	sync.Mutex
 	byKey map[string]Description
+	check map[string]func(text string) error
 }
 
 func declare[T any](d Description, def T, parse func(string) (T, error)) Option[T] {
@@ -46,6 +49,11 @@ func declare[T any](d Description, def T, parse func(string) (T, error)) Option[
 	defer declared.Unlock()
 	if declared.byKey == nil {
 		declared.byKey = map[string]Description{}
+		declared.check = map[string]func(string) error{}
+	}
+	declared.check[d.Key] = func(text string) error {
+		_, err := parse(text)
+		return err
 	}
 	if _, taken := declared.byKey[d.Key]; taken {
 		invariant.Fail("option %q is declared twice", d.Key)
@@ -81,7 +89,7 @@ func (o Option[T]) Get(s Settings) (T, error) {
 		}
 		v, err := o.parse(strings.TrimSpace(text))
 		if err != nil {
-			return o.def, fmt.Errorf("config: read %q = %q: %w", key, text, err)
+			return o.def, refused(key, text, err)
 		}
 		return v, nil
 	}
@@ -91,6 +99,11 @@ func (o Option[T]) Get(s Settings) (T, error) {
 // Settings are values by key.
 type Settings struct {
 	values map[string]string
+}
+
+// SettingsOf returns settings with the given values, which are copied.
+func SettingsOf(values map[string]string) Settings {
+	return Settings{values: maps.Clone(values)}
 }
 
 // NewSettings returns empty settings.
@@ -114,36 +127,47 @@ func (s Settings) Map() map[string]string {
 	return m
 }
 
-// Unknown returns an error for every key that no option has, each naming the nearest known
-// key, sorted by key.
-func (s Settings) Unknown() []error {
-	known := map[string]bool{}
+// Faults returns an error for every key that no option has, each naming the nearest known
+// key, and for every value that its option refuses, sorted by key.
+func (s Settings) Faults() []error {
+	known := map[string]Description{}
 	var keys []string
 	for _, d := range All() {
 		for _, key := range append([]string{d.Key}, d.Old...) {
-			known[key] = true
+			known[key] = d
 			keys = append(keys, key)
 		}
 	}
-	var given []string
-	for key := range s.values {
-		if !known[key] {
-			given = append(given, key)
-		}
-	}
-	sort.Strings(given)
+	given := slices.Sorted(maps.Keys(s.values))
 	var faults []error
 	for _, key := range given {
-		if near := Nearest(key, keys); near != "" {
-			faults = append(
-				faults,
-				fmt.Errorf("config: unknown key %q: did you mean %q?", key, near),
-			)
+		d, ok := known[key]
+		if !ok {
+			faults = append(faults, unknown(key, keys))
 			continue
 		}
-		faults = append(faults, fmt.Errorf("config: unknown key %q: no key is like it", key))
+		if err := checkOf(d.Key)(strings.TrimSpace(s.values[key])); err != nil {
+			faults = append(faults, refused(key, s.values[key], err))
+		}
 	}
 	return faults
+}
+
+func checkOf(key string) func(string) error {
+	declared.Lock()
+	defer declared.Unlock()
+	return declared.check[key]
+}
+
+func unknown(key string, keys []string) error {
+	if near := Nearest(key, keys); near != "" {
+		return fmt.Errorf("config: unknown key %q: did you mean %q?", key, near)
+	}
+	return fmt.Errorf("config: unknown key %q: no key is like it", key)
+}
+
+func refused(key, text string, err error) error {
+	return fmt.Errorf("config: read %q = %q: %w", key, text, err)
 }
 
 // Nearest returns the candidate with the smallest edit distance to word, or "" when none is

@@ -63,18 +63,21 @@ func TestSettings(t *testing.T) {
 	}
 }
 
-// TestUnknown checks that a misspelt key is reported with the nearest known one.
-func TestUnknown(t *testing.T) {
+// TestFaults checks that a misspelt key is reported with the nearest known one, and a bad
+// value too.
+func TestFaults(t *testing.T) {
 	s := NewSettings()
 	s.Set("test.checkpointing.intervall", "1 s")
 	s.Set("zzz", "1")
 	s.Set("test.flag", "true")
+	s.Set("test.old", "soon")
 	var got []string
-	for _, err := range s.Unknown() {
+	for _, err := range s.Faults() {
 		got = append(got, err.Error())
 	}
 	want := []string{
 		`config: unknown key "test.checkpointing.intervall": did you mean "test.checkpointing.interval"?`,
+		`config: read "test.old" = "soon": want a duration such as "10 s", "500 ms" or "1 min"`,
 		`config: unknown key "zzz": no key is like it`,
 	}
 	if diff := cmp.Diff(want, got); diff != "" {

@@ -21,9 +21,6 @@ var (
 	OperatorChaining = config.Bool("pipeline.operator-chaining.enabled", true,
 		"Whether operators that follow each other without an exchange run fused in one task.",
 		"pipeline.operator-chaining")
-	BufferTimeout = config.Duration("execution.buffer-timeout.interval", 100*time.Millisecond,
-		"How long a record may wait in a batch that is not full; 0 sends every record at once.",
-		"execution.buffer-timeout")
 	CheckpointDirectory = config.String("execution.checkpointing.dir", ".leat",
 		"Directory of the checkpoints of all jobs, as a path or URI.", "state.checkpoints.dir")
 	CheckpointInterval = config.Duration("execution.checkpointing.interval", 10*time.Second,
@@ -64,7 +61,7 @@ type runOptions struct {
 // options reads the settings, reporting all faults at once.
 func (e *Env) options() (*runOptions, error) {
 	var o runOptions
-	r := reader{settings: e.settings, faults: e.settings.Unknown()}
+	r := reader{settings: e.settings, faults: e.settings.Faults()}
 	o.directory = get(&r, CheckpointDirectory)
 	o.interval = get(&r, CheckpointInterval)
 	o.timeout = get(&r, CheckpointTimeout)
@@ -74,7 +71,6 @@ func (e *Env) options() (*runOptions, error) {
 	o.parallelism = get(&r, Parallelism)
 	o.maxParallelism = get(&r, MaxParallelism)
 	o.chaining = get(&r, OperatorChaining)
-	get(&r, BufferTimeout)
 	o.restart = mini.Restart{
 		Attempts: get(&r, RestartAttempts), Delay: get(&r, RestartDelay),
 	}
@@ -110,7 +106,7 @@ type reader struct {
 func get[T any](r *reader, o config.Option[T]) T {
 	v, err := o.Get(r.settings)
 	if err != nil {
-		r.faults = append(r.faults, err)
+		return o.Default() // Faults has told of it.
 	}
 	return v
 }

@@ -10,6 +10,7 @@ package main
 import (
 	"flag"
 	"fmt"
+	"os"
 	"time"
 
 	"github.com/leat-io/leat/app"
@@ -71,6 +72,9 @@ func main() {
 			return build(env, s)
 		},
 		app.OnFinished(func(_ *stream.Env, result *stream.Result) error {
+			if skipped := result.Counters["flights.numRecordsInErrors"]; skipped > 0 {
+				fmt.Fprintf(os.Stderr, "bad rows skipped: %d\n", skipped)
+			}
 			return printMostDelayed(s.out, result.Lineage)
 		}),
 		app.Usage(`Counts flights and delays per airport.
@@ -171,7 +175,9 @@ func writeTo[T any](results *stream.DataStream[T], uid, dir string) error {
 	if err != nil {
 		return err
 	}
-	sink, err := file.NewSink(file.SinkOptions{Dir: dir, Format: format})
+	sink, err := file.NewSink(file.SinkOptions{
+		Dir: dir, Format: format, Schema: stream.SchemaOf[T](),
+	})
 	if err != nil {
 		return err
 	}

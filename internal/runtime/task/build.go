@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"time"
 
 	"github.com/leat-io/leat/connector"
 	"github.com/leat-io/leat/internal/base/fault"
@@ -223,7 +222,3 @@ func (t *Task) restoreKeyed(ctx context.Context, panes []*protocol.PaneRuns) err
 		slog.Int("runs", stats.Runs), slog.Int64("bytes", stats.Bytes))
 	return nil
 }
-
-// bufferTimeout is how long a record waits at most in an output that does not fill while the
-// task is busy. Semantics: execution.buffer-timeout.interval and its default.
-const bufferTimeout = 100 * time.Millisecond

@@ -136,7 +136,7 @@ func (t *Task) between() error {
 			return err
 		}
 	}
-	if now := clock.Monotonic(); now-t.lastFlush >= int64(bufferTimeout) {
+	if now := clock.Monotonic(); now-t.lastFlush >= t.flushEvery {
 		t.lastFlush = now
 		t.measure()
 		return t.flush()

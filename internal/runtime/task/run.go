@@ -8,6 +8,7 @@ import (
 	"runtime/debug"
 	"sync/atomic"
 
+	"github.com/leat-io/leat/config"
 	"github.com/leat-io/leat/eventtime"
 	"github.com/leat-io/leat/internal/base/fault"
 	"github.com/leat-io/leat/internal/base/lifecycle"
@@ -44,6 +45,7 @@ type Task struct {
 	ended      bool               // end of data was passed on
 	closing    bool               // the letter of Close was read
 	lastFlush  int64              // clock.Monotonic
+	flushEvery int64              // nanoseconds
 
 	alignStart int64    // when the first barrier of the pending checkpoint came
 	ongoing    *writing // the checkpoint being copied or written; nil when none
@@ -82,6 +84,11 @@ func New(c Config) (*Task, error) {
 	}
 	t.logger = t.logger.With(slog.String("task", c.Deploy.Vertex.Name),
 		slog.Int("subtask", t.subtask))
+	timeout, err := BufferTimeout.Get(config.SettingsOf(c.Deploy.Settings))
+	if err != nil {
+		return nil, fmt.Errorf("task: make %s: %w", t, err)
+	}
+	t.flushEvery = int64(timeout)
 	t.ctx, t.cancel = context.WithCancelCause(context.Background())
 	if err := t.connect(); err != nil {
 		return nil, fmt.Errorf("task: make %s: %w", t, err)

@@ -1,0 +1,157 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"runtime"
+	"sync/atomic"
+	"time"
+
+	"github.com/leat-io/leat/eventtime"
+	"github.com/leat-io/leat/internal/base/clock"
+	"github.com/leat-io/leat/internal/state/table"
+	"github.com/leat-io/leat/state/backend"
+	"github.com/leat-io/leat/stream"
+	"github.com/leat-io/leat/types"
+)
+
+const stateKeys = 10_000_000
+
+// gcSuite measures full collections with a large table alive.
+func gcSuite(rounds int) error {
+	b, err := fullTable()
+	if err != nil {
+		return err
+	}
+	var s samples
+	for range max(rounds, 5) {
+		before := gcCPU()
+		runtime.GC()
+		s = append(s, (gcCPU()-before)*1e3)
+	}
+	runtime.KeepAlive(b)
+	fmt.Printf("  %-36s %s ms CPU\n", "full collection", s)
+	verdict("full collection", s.median(), "at most", 10, "ms CPU")
+	return b.Close()
+}
+
+// gcCPU is the CPU time of the process around a collection, in seconds: nothing else runs.
+func gcCPU() float64 { return cpuTime().Seconds() }
+
+func fullTable() (backend.Backend, error) {
+	b, err := table.Factory{}.New(backend.Options{Bounds: types.SubtaskRange(0, 1)})
+	if err != nil {
+		return nil, err
+	}
+	id, err := b.Declare(backend.RowLayout{KeyWords: 1, FixedBytes: 16})
+	if err != nil {
+		return nil, err
+	}
+	t, err := b.Table(id, backend.NoPane)
+	if err != nil {
+		return nil, err
+	}
+	const rows = 1024
+	keys := backend.Keys{Hashes: make([]uint64, rows), Words: make([]uint64, rows)}
+	found := make([]backend.Row, rows)
+	for first := 0; first < stateKeys; first += rows {
+		for i := range rows {
+			keys.Words[i] = uint64(first + i)
+			keys.Hashes[i] = types.HashInt64(int64(first + i))
+		}
+		if _, err := t.Resolve(keys, backend.Insert, found, nil); err != nil {
+			return nil, err
+		}
+	}
+	return b, nil
+}
+
+// gaps records the time between calls, one for each 1,024 records: the longest a batch of
+// records had to wait.
+type gaps struct {
+	calls atomic.Int64
+	last  int64
+	all   samples
+	from  int64 // calls before this one fill the state
+}
+
+func (g *gaps) call() {
+	n := g.calls.Add(1)
+	if n%1024 != 0 {
+		return
+	}
+	now := clock.Monotonic()
+	if n > g.from {
+		g.all = append(g.all, float64(now-g.last)/1e6)
+	}
+	g.last = now
+}
+
+// barrierSuite runs updates over 1e7 keys, once without checkpoints and once with one every
+// 100 ms until 200 are complete, and compares the gaps between batches of records.
+func barrierSuite(int) error {
+	quiet, _, err := barrierJob(0)
+	if err != nil {
+		return err
+	}
+	loud, result, err := barrierJob(100 * time.Millisecond)
+	if err != nil {
+		return err
+	}
+	var pauses samples
+	for _, c := range result.Checkpoints {
+		pauses = append(pauses, float64(c.Pause)/1e6)
+	}
+	if len(pauses) < 200 {
+		fmt.Printf("  only %d checkpoints completed\n", len(pauses))
+	}
+	fmt.Printf("  %-36s p50 %.3f  p99 %.3f  max %.3f ms\n", "batch, no checkpoints",
+		quiet.quantile(0.5), quiet.quantile(0.99), quiet.quantile(1))
+	fmt.Printf("  %-36s p50 %.3f  p99 %.3f  max %.3f ms\n", "batch, under checkpoints",
+		loud.quantile(0.5), loud.quantile(0.99), loud.quantile(1))
+	fmt.Printf("  %-36s p50 %.3f  p99 %.3f  max %.3f ms over %d barriers\n", "barrier pause",
+		pauses.quantile(0.5), pauses.quantile(0.99), pauses.quantile(1), len(pauses))
+	verdict("barrier pause p99", pauses.quantile(0.99), "at most",
+		max(5, 2*quiet.quantile(0.99)), "ms")
+	return nil
+}
+
+func barrierJob(interval time.Duration) (samples, *stream.Result, error) {
+	env, err := benchEnv("barrier")
+	if err != nil {
+		return nil, nil, err
+	}
+	env.Set(stream.CheckpointInterval.Key(), fmt.Sprint(interval.Milliseconds()))
+	g := &gaps{from: stateKeys}
+	stop := make(chan struct{})
+	env.StopOn(stop)
+	started, enough := time.Now(), false
+	env.OnProgress(func(p stream.Progress) {
+		full := g.calls.Load() > stateKeys
+		if full && !enough && (interval == 0 && time.Since(started) > 30*time.Second ||
+			interval > 0 && p.LastCheckpoint >= 230) {
+			enough = true
+			close(stop)
+		}
+	})
+	readings := stream.Generate(env.Env, "readings", -1,
+		func(i int64) reading {
+			if i < stateKeys {
+				return reading{i, i}
+			}
+			x := uint64(i) * 0x9e3779b97f4a7c15
+			return reading{int64((x ^ x>>32) % stateKeys), i}
+		},
+		stream.WithEventTime(func(reading) eventtime.Timestamp { return 0 },
+			eventtime.MonotonousTimestamps()))
+	byDevice := stream.KeyBy(readings, func(r reading) int64 { return r.Device })
+	results := stream.Aggregate(stream.Tumbling(byDevice, time.Hour), "stats",
+		stream.AggregatorFunc[reading, stats](func(s *stats, r reading) {
+			addReading(s, r)
+			g.call()
+		}),
+		func(_ int64, _ stream.Window, s *stats) int64 { return s.Count })
+	stream.ForEach(results, "none", func(int64) error { return nil })
+	result, err := env.runUntilStopped(context.Background())
+	return g.all, result, err
+}
