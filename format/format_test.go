@@ -64,6 +64,34 @@ func TestTimestamps(t *testing.T) {
 	}
 }
 
+// FuzzLeadingTimestamp compares with ParseTimestamp, with and without a remembered date.
+func FuzzLeadingTimestamp(f *testing.F) {
+	for _, text := range []string{"2001-01-01 00:47", "2001/12/31T23:59:59", "2001-01-01 24:00",
+		"2001-01-01 00:47:60", "2001-01-01_00:47", "2001-02-30 00:47", "2001-01-01 00-47"} {
+		f.Add(text)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		b := append([]byte(text), make([]byte, LeadingBytes)...)
+		var fresh, used TimestampReader
+		used.Leading(append([]byte(text[:min(10, len(text))]+" 00:00"), make([]byte,
+			LeadingBytes)...))
+		for _, r := range []*TimestampReader{&fresh, &used} {
+			got, n := r.Leading(b)
+			if n == 0 {
+				continue
+			}
+			if want, ok := ParseTimestamp(b[:n]); !ok || want != got {
+				t.Errorf("%q: want %d, %t, got %d", b[:n], want, ok, got)
+			}
+		}
+		if _, n := fresh.Leading(b); n == 0 && len(text) == 16 {
+			if _, ok := ParseTimestamp([]byte(text)); ok && text[0] != '-' && text[0] != '+' {
+				t.Errorf("%q is not read", text)
+			}
+		}
+	})
+}
+
 // TestBadTimes checks texts that look like times and are none.
 func TestBadTimes(t *testing.T) {
 	for _, text := range []string{
@@ -100,6 +128,15 @@ func FuzzNumbers(f *testing.F) {
 		want, err := strconv.ParseInt(text, 10, 64)
 		if got, ok := ParseInt([]byte(text)); ok != (err == nil) || ok && got != want {
 			t.Errorf("%q: want %d, %v, got %d, %t", text, want, err, got, ok)
+		}
+		leading := append([]byte(text), make([]byte, LeadingBytes)...)
+		if got, n := LeadingInt(leading); n > 0 {
+			want, err := strconv.ParseInt(string(leading[:n]), 10, 64)
+			if err != nil || got != want || leading[n]-'0' <= 9 || n > 19 {
+				t.Errorf("%q: want %d, %v, got %d of %d bytes", text, want, err, got, n)
+			}
+		} else if v := strings.TrimPrefix(text, "-"); v != "" && v[0]-'0' <= 9 && len(v) <= 18 {
+			t.Errorf("%q is not read", text)
 		}
 		for _, bits := range []int{32, 64} {
 			want, err := strconv.ParseFloat(text, bits)

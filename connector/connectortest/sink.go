@@ -41,6 +41,9 @@ func TestExactlyOnceSink(t *testing.T, s ExactlyOnceSink) {
 	t.Run("clean up", func(t *testing.T) { s.testCleanUp(t) })
 }
 
+// writes is how often many rows are written, more than a buffer holds.
+const writes = 5
+
 // process is a sink within one attempt of a job.
 type process struct {
 	t     *testing.T
@@ -136,8 +139,8 @@ func (p *process) see(when string, rows ...*batch.Columns) {
 	slices.Sort(want)
 	got := append([]string{}, p.setup.Visible(p.t, p.env.Files)...)
 	slices.Sort(got)
-	if diff := cmp.Diff(want, got); diff != "" {
-		p.t.Fatalf("%s: rows wanted (-) and visible (+):\n%s", when, diff)
+	if !slices.Equal(want, got) {
+		p.t.Fatalf("%s: rows wanted (-) and visible (+):\n%s", when, cmp.Diff(want, got))
 	}
 }
 
@@ -160,7 +163,7 @@ func (s *ExactlyOnceSink) testCommit(t *testing.T) {
 		if err := second.Write(t.Context(), b, []uint16{4, 0, 2}); err != nil {
 			t.Fatal(err)
 		}
-		for range 10 { // more than a buffer holds; the same rows of several writes are all kept
+		for range writes { // the same rows of several writes are all kept
 			p.write(second, many)
 		}
 		p.see("before prepare", visible...)
@@ -170,7 +173,7 @@ func (s *ExactlyOnceSink) testCommit(t *testing.T) {
 		selected := batch.New(b.Schema, 3)
 		b.Gather(selected, []uint16{4, 0, 2})
 		visible = append(visible, a, selected)
-		for range 10 {
+		for range writes {
 			visible = append(visible, many)
 		}
 		p.see("after commit", visible...)
@@ -202,7 +205,7 @@ func (s *ExactlyOnceSink) testCrash(t *testing.T) {
 	rows, lost, again := s.Rows(50, 1), s.Rows(2000, 2), s.Rows(2000, 3)
 	p.write(w, rows)
 	committables := p.prepare(w, 1)
-	for range 10 {
+	for range writes {
 		p.write(w, lost)
 	}
 	next := s.process(t, s.Crash(t, p.env.Files)).as(func(env *connector.Env) {
@@ -271,7 +274,7 @@ func (s *ExactlyOnceSink) testAbort(t *testing.T) {
 func (s *ExactlyOnceSink) testClose(t *testing.T) {
 	p := s.process(t, s.Files(t))
 	w := p.writer(0)
-	for range 10 {
+	for range writes {
 		p.write(w, s.Rows(2000, 0))
 	}
 	closeAll(t, w)

@@ -19,6 +19,7 @@ import (
 // and start.
 type enumerator struct {
 	left []*split
+	err  error // of splits that came back and cannot be read
 }
 
 const enumeratorVersion = 1
@@ -75,21 +76,23 @@ func (e *enumerator) sort() {
 
 // Next implements connector.Enumerator.
 func (e *enumerator) Next(int) (next connector.Split, ok, done bool, err error) {
-	if len(e.left) == 0 {
-		return connector.Split{}, false, true, nil
+	if len(e.left) == 0 || e.err != nil {
+		return connector.Split{}, false, e.err == nil, e.err
 	}
 	next = e.left[0].encode()
 	e.left = e.left[1:]
 	return next, true, false, nil
 }
 
-// Return implements connector.Enumerator. A split that is not one of this source is dropped by
-// nobody: it comes back from Next and fails its reader.
+// Return implements connector.Enumerator. Splits that are not of this source make Next fail.
 func (e *enumerator) Return(splits []connector.Split) {
 	for _, from := range splits {
-		if s, err := decodeSplit(from); err == nil {
-			e.left = append(e.left, s)
+		s, err := decodeSplit(from)
+		if err != nil {
+			e.err = err
+			continue
 		}
+		e.left = append(e.left, s)
 	}
 	e.sort()
 }

@@ -2,6 +2,7 @@ package json
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"fmt"
 
@@ -35,6 +36,9 @@ type column struct {
 	nullable bool
 	name     string
 	pattern  []byte // the name in quotes and a colon; nil when the name has escapes
+	times    format.TimestampReader
+	// Of a pattern of 8 to 16 bytes its first and its last 8, which may overlap.
+	head, tail uint64
 }
 
 const unknown = -1
@@ -46,6 +50,10 @@ func newDecoder(schema *types.Schema) *decoder {
 		pattern := appendString(nil, []byte(f.Name))
 		if len(pattern) == len(f.Name)+2 {
 			c.pattern = append(pattern, ':')
+			if n := len(c.pattern); n >= 8 && n <= 16 {
+				c.head = binary.LittleEndian.Uint64(c.pattern)
+				c.tail = binary.LittleEndian.Uint64(c.pattern[n-8:])
+			}
 		}
 		d.columns = append(d.columns, c)
 		d.byName[f.Name] = i
@@ -215,9 +223,8 @@ func (d *decoder) object(p, row int) (end int, err error) {
 func (d *decoder) name(p, field int) (col, end int, err error) {
 	if field < len(d.order) {
 		if col = d.order[field]; col != unknown {
-			pattern := d.columns[col].pattern
-			if len(pattern) > 0 && bytes.HasPrefix(d.data[p:], pattern) {
-				return col, p + len(pattern), nil
+			if n := d.columns[col].startsAt(d.data[p:]); n > 0 {
+				return col, p + n, nil
 			}
 		}
 	}
@@ -243,6 +250,22 @@ func (d *decoder) name(p, field int) (col, end int, err error) {
 		return 0, 0, d.unexpected(end, `want ":"`)
 	}
 	return col, end + 1, nil
+}
+
+// startsAt returns the length of the pattern if b starts with it, else 0.
+func (c *column) startsAt(b []byte) int {
+	n := len(c.pattern)
+	if c.head != 0 && len(b) >= n {
+		if binary.LittleEndian.Uint64(b) != c.head ||
+			binary.LittleEndian.Uint64(b[n-8:]) != c.tail {
+			return 0
+		}
+		return n
+	}
+	if !bytes.HasPrefix(b, c.pattern) {
+		return 0
+	}
+	return n
 }
 
 // complete makes the columns null that no field was found for.

@@ -150,6 +150,15 @@ func FuzzObject(f *testing.F) {
 		if used > len(in) || used <= 0 && len(in) > 0 {
 			t.Fatalf("%q: %d bytes used", in, used)
 		}
+		// The same with room behind it, where the quick paths look ahead.
+		padded := batch.New(schema, 4)
+		_, _, paddedErr := d.Decode(append(bytes.Clone(in), make([]byte, 64)...), true, padded)
+		if err == nil && padded.Len < 4 && paddedErr == nil {
+			t.Fatalf("%q followed by zeros is accepted", in)
+		}
+		if err == nil && !padded.Equal(out) {
+			t.Fatalf("%q: want\n%s\nand with room\n%s", in, out, padded)
+		}
 		var want map[string]any
 		decoder := json.NewDecoder(bytes.NewReader(in))
 		decoder.UseNumber()

@@ -35,6 +35,14 @@ func (d *decoder) value(col, p, row int) (end int, err error) {
 	if c.kind == types.String {
 		return d.text(col, p, row)
 	}
+	if (c.kind == types.Timestamp || c.kind == types.TimestampLTZ) &&
+		p+1+format.LeadingBytes <= len(d.data) {
+		millis, n := c.times.Leading(d.data[p+1:])
+		if n > 0 && d.data[p+1+n] == '"' {
+			to.Int64[row] = millis
+			return p + n + 2, nil
+		}
+	}
 	text, end, err := d.str(p)
 	if err != nil {
 		return 0, err
@@ -81,6 +89,24 @@ func (d *decoder) null(c *column, col, p, row int) (end int, err error) {
 }
 
 func (d *decoder) integer(c *column, to *batch.Column, p, row int) (end int, err error) {
+	if p+format.LeadingBytes <= len(d.data) {
+		b := d.data[p : p+format.LeadingBytes]
+		v, n := format.LeadingInt(b)
+		first := b[0]
+		if first == '-' {
+			first = b[1]
+		}
+		if n > 0 && (b[n] == ',' || b[n] == '}') && first != '0' { // a zero cannot come first
+			switch {
+			case c.kind == types.BigInt:
+				to.Int64[row] = v
+				return p + n, nil
+			case c.kind == types.Int && v == int64(int32(v)):
+				to.Int32[row] = int32(v)
+				return p + n, nil
+			}
+		}
+	}
 	end, err = d.number(p)
 	if err != nil {
 		if first := d.data[p]; first != '-' && first-'0' > 9 {
