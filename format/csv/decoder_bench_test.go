@@ -3,9 +3,9 @@ package csv
 import (
 	"bytes"
 	"encoding/csv"
-	"encoding/json"
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -37,7 +37,7 @@ func flightsCSV(rows int) []byte {
 	return out.Bytes()
 }
 
-// flight is what the hand-written loop fills.
+// flights is what the hand-written loop fills.
 type flights struct {
 	date                []int64
 	delay, distance     []int32
@@ -195,8 +195,8 @@ func BenchmarkFlightsLibrary(b *testing.B) {
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/benchRows, "ns/row")
 }
 
-// TestFlightsRatio prints what the general decoder costs above the loop written for these rows. It
-// fails only when something is badly broken: benchmarks hold the line.
+// TestFlightsRatio measures what the general decoder costs above the loop written for these rows,
+// five times in turn, and holds the best of them to 1.3: other programs only make it worse.
 func TestFlightsRatio(t *testing.T) {
 	if testing.Short() || os.Getenv("LEAT_CI_FULL") == "" {
 		t.Skip("measures time: set LEAT_CI_FULL=1")
@@ -208,6 +208,7 @@ func TestFlightsRatio(t *testing.T) {
 		ratios = append(ratios, own/hand)
 		t.Logf("hand loop %.1f ns/row, decoder %.1f ns/row, ratio %.2f", hand, own, own/hand)
 	}
-	text, _ := json.Marshal(ratios)
-	t.Logf("ratios %s", text)
+	if best := slices.Min(ratios); best > 1.3 {
+		t.Errorf("the best ratio is %.2f, want 1.3 at most", best)
+	}
 }
