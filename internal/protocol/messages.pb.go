@@ -820,6 +820,10 @@ type DeployTask struct {
 	Restore           []*RestoreOperator `protobuf:"bytes,6,rep,name=restore,proto3" json:"restore,omitempty"`
 	RestoreCheckpoint uint64             `protobuf:"varint,7,opt,name=restore_checkpoint,json=restoreCheckpoint,proto3" json:"restore_checkpoint,omitempty"` // 0 = none
 	Settings          map[string]string  `protobuf:"bytes,8,rep,name=settings,proto3" json:"settings,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	JobName           string             `protobuf:"bytes,9,opt,name=job_name,json=jobName,proto3" json:"job_name,omitempty"`
+	Lineage           string             `protobuf:"bytes,10,opt,name=lineage,proto3" json:"lineage,omitempty"`                                     // as operators see it
+	CheckpointRoot    string             `protobuf:"bytes,11,opt,name=checkpoint_root,json=checkpointRoot,proto3" json:"checkpoint_root,omitempty"` // URI below which state is written
+	RestoreUri        string             `protobuf:"bytes,12,opt,name=restore_uri,json=restoreUri,proto3" json:"restore_uri,omitempty"`             // of the metadata that runs in restore refer from; "" = none
 	unknownFields     protoimpl.UnknownFields
 	sizeCache         protoimpl.SizeCache
 }
@@ -910,6 +914,35 @@ func (x *DeployTask) GetSettings() map[string]string {
 	return nil
 }
 
+func (x *DeployTask) GetJobName() string {
+	if x != nil {
+		return x.JobName
+	}
+	return ""
+}
+
+func (x *DeployTask) GetLineage() string {
+	if x != nil {
+		return x.Lineage
+	}
+	return ""
+}
+
+func (x *DeployTask) GetCheckpointRoot() string {
+	if x != nil {
+		return x.CheckpointRoot
+	}
+	return ""
+}
+
+func (x *DeployTask) GetRestoreUri() string {
+	if x != nil {
+		return x.RestoreUri
+	}
+	return ""
+}
+
+// RestoreOperator is there for every operator that the checkpoint knows, even without state.
 type RestoreOperator struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Uid   string                 `protobuf:"bytes,1,opt,name=uid,proto3" json:"uid,omitempty"`
@@ -1966,7 +1999,7 @@ const file_internal_protocol_messages_proto_rawDesc = "" +
 	"\bJobGraph\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x124\n" +
 	"\bvertices\x18\x02 \x03(\v2\x18.leat.protocol.v1.VertexR\bvertices\x12,\n" +
-	"\x05edges\x18\x03 \x03(\v2\x16.leat.protocol.v1.EdgeR\x05edges\"\xd0\x04\n" +
+	"\x05edges\x18\x03 \x03(\v2\x16.leat.protocol.v1.EdgeR\x05edges\"\xcf\x05\n" +
 	"\n" +
 	"DeployTask\x12,\n" +
 	"\x04task\x18\x01 \x01(\v2\x18.leat.protocol.v1.TaskIDR\x04task\x120\n" +
@@ -1976,7 +2009,13 @@ const file_internal_protocol_messages_proto_rawDesc = "" +
 	"\vparallelism\x18\x05 \x03(\v2-.leat.protocol.v1.DeployTask.ParallelismEntryR\vparallelism\x12;\n" +
 	"\arestore\x18\x06 \x03(\v2!.leat.protocol.v1.RestoreOperatorR\arestore\x12-\n" +
 	"\x12restore_checkpoint\x18\a \x01(\x04R\x11restoreCheckpoint\x12F\n" +
-	"\bsettings\x18\b \x03(\v2*.leat.protocol.v1.DeployTask.SettingsEntryR\bsettings\x1a>\n" +
+	"\bsettings\x18\b \x03(\v2*.leat.protocol.v1.DeployTask.SettingsEntryR\bsettings\x12\x19\n" +
+	"\bjob_name\x18\t \x01(\tR\ajobName\x12\x18\n" +
+	"\alineage\x18\n" +
+	" \x01(\tR\alineage\x12'\n" +
+	"\x0fcheckpoint_root\x18\v \x01(\tR\x0echeckpointRoot\x12\x1f\n" +
+	"\vrestore_uri\x18\f \x01(\tR\n" +
+	"restoreUri\x1a>\n" +
 	"\x10ParallelismEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\rR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\rR\x05value:\x028\x01\x1a;\n" +

@@ -15,6 +15,7 @@ import (
 
 	"github.com/leat-io/leat/filesystem"
 	"github.com/leat-io/leat/internal/base/clock"
+	"github.com/leat-io/leat/internal/cluster/jobmaster"
 	"github.com/leat-io/leat/internal/operator"
 	"github.com/leat-io/leat/internal/protocol"
 	"github.com/leat-io/leat/state/backend"
@@ -85,6 +86,7 @@ type Result struct {
 	Checkpoint uint64 // newest completed checkpoint of this run, 0 = none
 	Final      Progress
 	Counters   map[string]uint64 // summed over tasks, "uid.name"
+	Notes      []jobmaster.Note  // the master's last decisions, oldest first
 }
 
 // ErrFenced says that another process took over the job's name.

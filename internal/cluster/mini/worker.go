@@ -1,0 +1,338 @@
+package mini
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+
+	"github.com/leat-io/leat/connector"
+	"github.com/leat-io/leat/internal/base/fault"
+	"github.com/leat-io/leat/internal/checkpoint/coordinator"
+	"github.com/leat-io/leat/internal/checkpoint/meta"
+	"github.com/leat-io/leat/internal/checkpoint/store"
+	"github.com/leat-io/leat/internal/cluster/jobmaster"
+	"github.com/leat-io/leat/internal/cluster/scheduler"
+	"github.com/leat-io/leat/internal/graph"
+	"github.com/leat-io/leat/internal/operator"
+	"github.com/leat-io/leat/internal/protocol"
+)
+
+// engineVersion goes into checkpoints, for people.
+const engineVersion = "leat"
+
+// started is what is fixed for a run once its first attempt is prepared.
+type started struct {
+	generation store.Generation
+	jobID      string
+	lineage    string // as operators see it: 8 hexadecimal digits
+	restored   uint64
+}
+
+// worker does what takes time: it talks to the store and to committers, one thing after the
+// other. Its fields belong to its goroutine, and after that to finish.
+type worker struct {
+	job      Job
+	store    *store.Store
+	work     chan func(context.Context) answer
+	answers  chan<- answer
+	counters *counters
+
+	begun      bool
+	started    started
+	start      *store.Found    // what the job was told to start from; nil = empty
+	published  *publishedState // newest completed checkpoint of this run
+	committers []committer     // of the current attempt, in graph order
+}
+
+// publishedState is what is committed after a checkpoint has completed.
+type publishedState struct {
+	id        uint64
+	operators []*protocol.OperatorState
+}
+
+func (w *worker) run(ctx context.Context) error {
+	for {
+		select {
+		case do := <-w.work:
+			w.answers <- do(ctx) // There is room: the answer before was taken before the order.
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// prepare gets an attempt ready.
+func (w *worker) prepare(ctx context.Context, p jobmaster.Prepare) answer {
+	prepared, install, err := w.prepareAttempt(ctx, p)
+	if err != nil {
+		prepared = jobmaster.Prepared{
+			Attempt: p.Attempt, Err: err,
+			Final: errors.Is(err, store.ErrFenced) || errors.Is(err, store.ErrUnknown),
+		}
+	}
+	return answer{input: prepared, install: install}
+}
+
+func (w *worker) prepareAttempt(
+	ctx context.Context, p jobmaster.Prepare,
+) (jobmaster.Prepared, func(*master), error) {
+	install := func(*master) {}
+	if !w.begun {
+		notes, err := w.begin(ctx)
+		if err != nil {
+			return jobmaster.Prepared{}, nil, err
+		}
+		install = w.installStart(notes)
+	}
+	var err error
+	found := w.start
+	if p.Checkpoint > 0 {
+		if found, err = w.store.Load(ctx, w.store.CheckpointDir(p.Checkpoint)); err != nil {
+			return jobmaster.Prepared{}, install, err
+		}
+	}
+	prepared := jobmaster.Prepared{
+		Attempt: p.Attempt, Lineage: w.started.lineage,
+		NextID: w.started.generation.Fence + 1, Full: found != nil && !found.Newest,
+	}
+	if found != nil {
+		prepared.Checkpoint, prepared.URI = found.Meta, found.URI()
+	}
+	sources, err := w.connect(ctx, p.Attempt, found)
+	if err != nil {
+		return jobmaster.Prepared{}, install, err
+	}
+	return prepared, func(m *master) {
+		install(m)
+		_ = m.splits.close() // Those of an attempt that failed.
+		m.splits.sources = sources
+		if found != nil {
+			m.note(jobmaster.Note{
+				Kind: jobmaster.NoteRestored, At: m.job.Clock.Now(), Attempt: p.Attempt,
+				Checkpoint: found.Meta.Header.CheckpointId,
+			})
+		}
+	}, nil
+}
+
+// installStart tells the master what begin found out.
+func (w *worker) installStart(notes []jobmaster.Note) func(*master) {
+	began := w.started
+	newest := w.start != nil && w.start.Newest
+	return func(m *master) {
+		m.started = began
+		m.sweeper.begin(began.generation)
+		if newest {
+			m.sweeper.completed(began.restored)
+		}
+		for _, n := range notes {
+			n.At = m.job.Clock.Now()
+			m.note(n)
+		}
+	}
+}
+
+// begin makes this process the master of the job's name and finds the checkpoint to start
+// from. What does not fit the job is refused before another master is fenced for it.
+func (w *worker) begin(ctx context.Context) ([]jobmaster.Note, error) {
+	if w.job.Restore != "" {
+		found, err := w.find(ctx)
+		if err != nil {
+			return nil, err
+		}
+		if err := w.check(found); err != nil {
+			return nil, err
+		}
+	}
+	generation, err := w.store.NewGeneration(ctx)
+	if err != nil {
+		return nil, err
+	}
+	found, err := w.find(ctx)
+	if err == nil {
+		err = w.check(found)
+	}
+	if err != nil {
+		return nil, err
+	}
+	identity, err := w.store.Adopt(found)
+	if err != nil {
+		return nil, err
+	}
+	w.start, w.begun = found, true
+	w.started = started{
+		generation: generation, jobID: identity.JobID, lineage: shortLineage(identity.Lineage),
+	}
+	var notes []jobmaster.Note
+	switch {
+	case found != nil:
+		w.started.restored = found.Meta.Header.CheckpointId
+	case w.job.Restore != "":
+		notes = append(notes, jobmaster.Note{Kind: jobmaster.NoteEmpty})
+	case generation.Fence > 1:
+		if _, err := w.store.Latest(ctx); !errors.Is(err, store.ErrNoCheckpoint) {
+			notes = append(notes, jobmaster.Note{Kind: jobmaster.NoteNewLineage})
+		}
+	}
+	return notes, nil
+}
+
+// shortLineage is the lineage as connectors put it into names.
+func shortLineage(lineage string) string { return lineage[:min(8, len(lineage))] }
+
+// latest is the value of Job.Restore that means the newest checkpoint of the job's name.
+const latest = "latest"
+
+// find returns the checkpoint the job was told to start from, nil to start empty.
+func (w *worker) find(ctx context.Context) (*store.Found, error) {
+	switch w.job.Restore {
+	case "":
+		return nil, nil
+	case latest:
+		found, err := w.store.Latest(ctx)
+		if !errors.Is(err, store.ErrNoCheckpoint) {
+			return found, err
+		}
+		if w.job.RequireState {
+			return nil, fault.User(fmt.Errorf("state is required: %w", err))
+		}
+		return nil, nil
+	}
+	return w.store.Load(ctx, w.job.Restore)
+}
+
+func (w *worker) check(found *store.Found) error {
+	if found == nil {
+		return nil
+	}
+	if err := scheduler.Check(w.job.Graph, found.Meta, w.job.AllowNonRestored); err != nil {
+		return fmt.Errorf("restore from %q: %w", found.URI(), err)
+	}
+	return nil
+}
+
+// connect makes the committers and enumerators of an attempt. What the checkpoint holds is
+// committed before anything else runs, then leftovers are removed.
+func (w *worker) connect(
+	ctx context.Context, attempt uint32, found *store.Found,
+) ([]source, error) {
+	if err := w.makeCommitters(ctx, attempt); err != nil {
+		return nil, err
+	}
+	if found != nil && found.NeedsCommit {
+		err := w.commit(ctx, found.Meta.Header.CheckpointId, found.Meta.Operators)
+		if err != nil {
+			return nil, fmt.Errorf("commit checkpoint %d again: %w",
+				found.Meta.Header.CheckpointId, err)
+		}
+		if found.Record != nil {
+			w.markCommitted(ctx, found.Meta.Header.CheckpointId)
+		}
+	}
+	for _, c := range w.committers {
+		if err := c.committer.CleanUp(ctx); err != nil {
+			return nil, fmt.Errorf("clean up sink %q: %w", c.uid, err)
+		}
+	}
+	var restored *meta.Checkpoint
+	if found != nil {
+		restored = found.Meta
+	}
+	return w.makeEnumerators(ctx, attempt, restored)
+}
+
+func (w *worker) makeEnumerators(
+	ctx context.Context, attempt uint32, restored *meta.Checkpoint,
+) ([]source, error) {
+	s := splits{}
+	err := w.eachFactory(func(v *protocol.Vertex, o *protocol.Operator, f operator.Factory) error {
+		maker, ok := f.(operator.EnumeratorFactory)
+		if !ok {
+			return nil
+		}
+		e, err := maker.NewEnumerator(ctx, w.env(v, o, attempt),
+			scheduler.Position(restored, o.Uid))
+		if err != nil {
+			return fmt.Errorf("find splits of source %q: %w", o.Uid, err)
+		}
+		if e != nil {
+			s.sources = append(s.sources, source{uid: o.Uid, enumerator: e})
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, errors.Join(err, s.close())
+	}
+	return s.sources, nil
+}
+
+// eachFactory calls f for every operator in graph order.
+func (w *worker) eachFactory(
+	f func(*protocol.Vertex, *protocol.Operator, operator.Factory) error,
+) error {
+	for _, v := range w.job.Graph.Vertices {
+		for _, o := range v.Operators {
+			factory, err := w.job.Registry.Factory(o.Kind)
+			if err != nil {
+				return err
+			}
+			if err := f(v, o, factory); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (w *worker) env(v *protocol.Vertex, o *protocol.Operator, attempt uint32) *connector.Env {
+	return &connector.Env{
+		Files: w.job.Files, Logger: w.job.Logger.With("operator", o.Name),
+		Parallelism: int(v.Parallelism), Count: w.counters.of(o.Uid),
+		Identity: connector.Identity{
+			JobName: w.job.Name, JobID: w.started.jobID, Lineage: w.started.lineage,
+			Generation: w.started.generation.Number, Attempt: attempt, Operator: o.Uid,
+		},
+	}
+}
+
+// publish completes a checkpoint in the store. The checkpoint is put together here and now;
+// the writing is the worker's.
+func (m *master) publish(e jobmaster.Publish) {
+	kind := meta.KindCheckpoint
+	if e.Kind == coordinator.KindFinal {
+		kind = meta.KindFinal
+	}
+	digest := sha256.Sum256([]byte(graph.DumpJob(m.job.Graph)))
+	header := &protocol.CheckpointHeader{
+		JobId: m.started.jobID, JobName: m.job.Name, Lineage: m.worker.store.Identity().Lineage,
+		CheckpointId: e.ID, Generation: m.started.generation.Number,
+		TriggerMillis: e.TriggerMillis, EngineVersion: engineVersion, Kind: kind,
+		GraphDigest: digest[:], Watermark: m.watermark(),
+	}
+	c, err := scheduler.Assemble(m.machine.Execution(), header, e.Acks, m.position)
+	generation := m.started.generation
+	m.worker.work <- func(ctx context.Context) answer {
+		outcome := store.Failed
+		if err == nil {
+			outcome, err = m.worker.store.PublishCheckpoint(ctx, generation, c)
+		}
+		in := jobmaster.Published{ID: e.ID, Outcome: outcomeOf(outcome), Err: err}
+		if outcome == store.Committed {
+			m.worker.published = &publishedState{id: e.ID, operators: c.Operators}
+		}
+		return answer{input: in}
+	}
+}
+
+func outcomeOf(o store.Outcome) coordinator.Outcome {
+	switch o {
+	case store.Committed:
+		return coordinator.OutcomeCompleted
+	case store.Fenced:
+		return coordinator.OutcomeFenced
+	case store.Unknown:
+		return coordinator.OutcomeUnknown
+	}
+	return coordinator.OutcomeFailed
+}
