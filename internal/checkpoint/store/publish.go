@@ -89,6 +89,13 @@ func (s *Store) publishCheckpoint(
 	ctx context.Context, gen Generation, c *meta.Checkpoint,
 ) (Outcome, error) {
 	a, err := s.prepare(gen, c)
+	if errors.Is(err, ErrSwept) {
+		// A stale master judges its own files by the checkpoints of the one after it: what it
+		// is to be told then is that it is stale, not to try the next checkpoint.
+		if fenced := s.stillNewest(ctx, gen); errors.Is(fenced, ErrFenced) {
+			err = fenced
+		}
+	}
 	if err != nil {
 		return outcomeOf(err), err
 	}

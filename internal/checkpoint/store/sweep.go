@@ -344,6 +344,21 @@ func (s *Store) removeDirs(ctx context.Context, p plan, jobID string) error {
 	return nil
 }
 
+// Confirm returns ErrFenced, which ends this master, if another one has taken over. A master asks
+// before it starts again what it has stopped; nil says how things were, and promises nothing.
+func (s *Store) Confirm(ctx context.Context, gen Generation) error {
+	s.mu.Lock()
+	err := s.mu.stopped
+	s.mu.Unlock()
+	if err == nil {
+		err = s.stillNewest(ctx, gen)
+	}
+	if err != nil {
+		return fmt.Errorf("store: confirm generation %d of %q: %w", gen.Number, s.name, err)
+	}
+	return nil
+}
+
 // stillNewest returns ErrFenced, and ends this master, if a newer generation is there.
 func (s *Store) stillNewest(ctx context.Context, gen Generation) error {
 	listed, err := s.list(ctx)

@@ -107,6 +107,48 @@ func TestSweepInFlight(t *testing.T) {
 	m.publish(t, last)
 }
 
+// Goal: a stale master learns that it is stale, and not that a file of its checkpoint is swept,
+// though its own sweep judges by the checkpoints of the master after it. Method: before each store
+// call of such a sweep the stale master publishes. Regression: it went on and failed otherwise.
+func TestStalePublishBesideSweep(t *testing.T) {
+	for hit := 1; ; hit++ {
+		files := mem.New(mem.Options{})
+		m := begin(t, files, 1)
+		m.publishAndRefer(t)
+		pending := m.upload(t, 3)
+		next := begin(t, files, 2)
+		for range 3 {
+			next.publishAndRefer(t)
+		}
+		called := false
+		m.fs = interrupt(t, files, hit, func() {
+			if called {
+				return
+			}
+			called = true
+			c := m.checkpointOf(3, pending)
+			outcome, err := m.PublishCheckpoint(t.Context(), m.gen, c)
+			if outcome != Fenced || !errors.Is(err, ErrFenced) {
+				t.Errorf("call %d: %v, %v", hit, outcome, err)
+			}
+		})
+		if _, err := m.Sweep(t.Context(), m.gen, nil); !errors.Is(err, ErrFenced) {
+			t.Errorf("call %d: sweep: %v", hit, err)
+		}
+		if err := m.Confirm(t.Context(), m.gen); !errors.Is(err, ErrFenced) {
+			t.Errorf("call %d: confirm: %v", hit, err)
+		}
+		if !called {
+			break
+		}
+	}
+	files := mem.New(mem.Options{})
+	m := begin(t, files, 1)
+	if err := m.Confirm(t.Context(), m.gen); err != nil {
+		t.Errorf("confirm the only master: %v", err)
+	}
+}
+
 // Goal: a publishing beside a sweep loses none of its files. Method: before each store call of a
 // sweep a checkpoint that builds on the oldest known one completes, or is refused whole.
 func TestPublishBesideSweep(t *testing.T) {

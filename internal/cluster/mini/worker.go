@@ -84,6 +84,8 @@ func (w *worker) prepareAttempt(
 			return jobmaster.Prepared{}, nil, err
 		}
 		install = w.installStart(notes)
+	} else if err := w.store.Confirm(ctx, w.started.generation); err != nil {
+		return jobmaster.Prepared{}, install, err
 	}
 	var err error
 	found := w.start
@@ -170,7 +172,7 @@ func (w *worker) begin(ctx context.Context) ([]jobmaster.Note, error) {
 		w.started.restored = found.Meta.Header.CheckpointId
 	case w.job.Restore != "":
 		notes = append(notes, jobmaster.Note{Kind: jobmaster.NoteEmpty})
-	case generation.Fence > 1:
+	case generation.Fence > 0: // The name has had a master before.
 		if _, err := w.store.Latest(ctx); !errors.Is(err, store.ErrNoCheckpoint) {
 			notes = append(notes, jobmaster.Note{Kind: jobmaster.NoteNewLineage})
 		}
