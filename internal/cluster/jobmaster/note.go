@@ -20,7 +20,8 @@ const (
 	NoteStopping            NoteKind = "job is to stop with a checkpoint"
 	NoteRestored            NoteKind = "job starts from checkpoint"
 	NoteEmpty               NoteKind = "no checkpoint of this name: job starts empty"
-	NoteNewLineage          NoteKind = "starting a new lineage; earlier checkpoints of this name stay"
+	NoteNewLineage          NoteKind = "starting a new lineage; " +
+		"earlier checkpoints of this name stay"
 )
 
 // Note is a decision of the master, for logs, interfaces and tests. Fields that do not apply

@@ -50,7 +50,7 @@ func run(ctx context.Context, job Job) (*Result, error) {
 	if err := graph.Validate(job.Graph); err != nil {
 		return failed, fmt.Errorf("mini: run %q: %w", job.Name, err)
 	}
-	st, err := store.Open(ctx, job.Files, job.CheckpointRoot, job.Name)
+	st, err := store.Open(context.WithoutCancel(ctx), job.Files, job.CheckpointRoot, job.Name)
 	if err != nil {
 		return failed, fmt.Errorf("mini: run %q: %w", job.Name, err)
 	}
