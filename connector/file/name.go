@@ -14,9 +14,10 @@ import (
 //
 //	part-<lineage>-<owner>-<subtask>-<number>-<generation>-<attempt>.csv
 //
-// Owner is a hash of job name and operator; number counts the files of one writer. Generation and
-// attempt are those of the writer, which no other writer of the job name ever has, so that a name
-// is never used twice. The number stands where one may look for the checkpoint: a file is named
+// Owner is a hash of job name, job id and operator; number counts the files of one writer. Generation
+// and attempt are those of the writer, which no other writer of the job id ever has, so that a name
+// is never used twice. The job id is in it because a job that starts from a checkpoint of another
+// place keeps the lineage and counts generations anew. The number stands where one may look for the checkpoint: a file is named
 // when it is begun, and which checkpoint will complete it is not known then.
 type name struct {
 	prefix     string
@@ -30,7 +31,8 @@ type name struct {
 
 func nameOf(prefix string, env *connector.Env, extension string) name {
 	id := env.Identity
-	owner := types.HashString(strconv.Quote(id.JobName) + strconv.Quote(id.Operator))
+	owner := types.HashString(
+		strconv.Quote(id.JobName) + strconv.Quote(id.JobID) + strconv.Quote(id.Operator))
 	return name{
 		prefix: prefix, lineage: id.Lineage, owner: fmt.Sprintf("%016x", owner)[:12],
 		subtask: env.Subtask, generation: id.Generation, attempt: id.Attempt, extension: extension,

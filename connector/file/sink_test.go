@@ -130,6 +130,8 @@ func TestNames(t *testing.T) {
 		func(env *connector.Env) { env.Identity.Generation = 6 },
 		func(env *connector.Env) { env.Identity.Lineage = "0a1b2c3e" },
 		func(env *connector.Env) { env.Identity.JobName = "other" },
+		// A job that starts in another place from a checkpoint of this one counts anew.
+		func(env *connector.Env) { env.Identity.JobID = strings.Repeat("0a", 16) },
 		func(env *connector.Env) { env.Identity.Operator = "other" },
 	}
 	for _, change := range changes {
