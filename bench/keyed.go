@@ -11,7 +11,7 @@ import (
 )
 
 const (
-	keyedRecords = 10_000_000
+	keyedRecords = 20_000_000
 	keyedKeys    = 1_000_000
 )
 

@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"runtime/pprof"
 	"slices"
 	"sort"
 	"strings"
@@ -37,6 +38,7 @@ var suites = []suite{
 
 func main() {
 	rounds := flag.Int("rounds", 5, "alternating pairs per figure")
+	profile := flag.String("cpuprofile", "", "write a CPU profile to this file")
 	flag.Usage = func() {
 		fmt.Fprintln(os.Stderr, "usage: bench [-rounds N] [suite ...]")
 		for _, s := range suites {
@@ -45,6 +47,9 @@ func main() {
 	}
 	flag.Parse()
 	names := flag.Args()
+	if *profile != "" {
+		defer startProfile(*profile)()
+	}
 	for _, name := range names {
 		if !slices.ContainsFunc(suites, func(s suite) bool { return s.name == name }) {
 			fmt.Fprintf(os.Stderr, "bench: no suite %q\n", name)
@@ -63,6 +68,22 @@ func main() {
 			fmt.Fprintf(os.Stderr, "bench %s: %v\n", s.name, err)
 			os.Exit(1)
 		}
+	}
+}
+
+// startProfile profiles the CPU until the returned function is called.
+func startProfile(name string) (stop func()) {
+	file, err := os.Create(name)
+	if err == nil {
+		err = pprof.StartCPUProfile(file)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "bench: profile:", err)
+		os.Exit(1)
+	}
+	return func() {
+		pprof.StopCPUProfile()
+		file.Close()
 	}
 }
 

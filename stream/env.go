@@ -11,7 +11,9 @@ import (
 	"github.com/leat-io/leat/filesystem"
 	"github.com/leat-io/leat/filesystem/local"
 	"github.com/leat-io/leat/internal/base/clock"
+	"github.com/leat-io/leat/internal/cluster/jobmaster"
 	"github.com/leat-io/leat/internal/cluster/mini"
+	"github.com/leat-io/leat/internal/protocol"
 )
 
 // Env collects the graph of a program and runs it. It belongs to the goroutine that builds
@@ -142,7 +144,7 @@ type Result struct {
 	Restored   uint64 // the checkpoint it started from, 0 = none
 	Checkpoint uint64 // the newest completed checkpoint of this run, 0 = none
 	Last       Progress
-	// Checkpoints are the completed checkpoints of this run, oldest first, the last 1,000.
+	// Checkpoints are the completed checkpoints of this run, oldest first, the last 300.
 	Checkpoints []CheckpointFigures
 	// Counters are the operators' counters summed over subtasks, by "uid.name".
 	Counters map[string]uint64
@@ -164,7 +166,7 @@ func (e *Env) Execute(ctx context.Context) (*Result, error) {
 		return nil, fmt.Errorf("stream: build job %q: %w", e.name, err)
 	}
 	r, err := mini.Run(ctx, *job)
-	return resultOf(r), err
+	return resultOf(job.Graph, r), err
 }
 
 // Plan returns the job graph in a readable form without running anything.
@@ -189,29 +191,63 @@ func (e *Env) job() (*mini.Job, error) {
 	}
 	plan.options.apply(job)
 	if e.progress != nil {
-		job.Progress = func(p mini.Progress) { e.progress(progressOf(p)) }
+		job.Progress = func(p mini.Progress) { e.progress(progressOf(plan.graph, p)) }
 	}
 	return job, nil
 }
 
 func (e *Env) fault(err error) { e.faults = append(e.faults, err) }
 
-func progressOf(p mini.Progress) Progress {
+func progressOf(g *protocol.JobGraph, p mini.Progress) Progress {
 	return Progress{
 		Status: p.Status, RecordsIn: p.RecordsIn, RecordsOut: p.RecordsOut,
 		Watermark: p.Watermark, LastCheckpoint: p.LastCheckpoint,
 		LastDuration: p.LastDuration, LastBytes: p.LastBytes, Restarts: p.Restarts,
-		StateBytes: p.StateBytes,
+		StateBytes: p.StateBytes, Tasks: tasksOf(g, p),
 	}
 }
 
-func resultOf(r *mini.Result) *Result {
+func tasksOf(g *protocol.JobGraph, p mini.Progress) []TaskFigures {
+	vertices := map[uint32]*protocol.Vertex{}
+	for _, v := range g.GetVertices() {
+		vertices[v.Id] = v
+	}
+	tasks := make([]TaskFigures, 0, len(p.Tasks))
+	for _, r := range p.Tasks {
+		v := vertices[r.Task.GetVertex()]
+		tasks = append(tasks, TaskFigures{
+			Name: v.GetName(), Subtask: int(r.Task.GetSubtask()),
+			Parallelism: int(v.GetParallelism()),
+			RecordsIn:   r.RecordsIn, RecordsOut: r.RecordsOut,
+			Busy:          time.Duration(r.BusyMillis) * time.Millisecond,
+			Idle:          time.Duration(r.IdleMillis) * time.Millisecond,
+			Backpressured: time.Duration(r.BackpressuredMillis) * time.Millisecond,
+			StateBytes:    r.StateBytes,
+		})
+	}
+	return tasks
+}
+
+func checkpointsOf(r *mini.Result) []CheckpointFigures {
+	var all []CheckpointFigures
+	for _, n := range r.Notes {
+		if n.Kind == jobmaster.NoteCheckpointCompleted {
+			all = append(all, CheckpointFigures{
+				ID: n.Checkpoint, Duration: n.Duration, Alignment: n.Alignment,
+				Pause: n.Pause, Bytes: n.StateBytes,
+			})
+		}
+	}
+	return all
+}
+
+func resultOf(g *protocol.JobGraph, r *mini.Result) *Result {
 	if r == nil {
 		return nil
 	}
 	return &Result{
 		Status: r.Status, JobID: r.JobID, Lineage: r.Lineage, Generation: r.Generation,
-		Restored: r.Restored, Checkpoint: r.Checkpoint, Last: progressOf(r.Final),
-		Counters: r.Counters,
+		Restored: r.Restored, Checkpoint: r.Checkpoint, Last: progressOf(g, r.Final),
+		Counters: r.Counters, Checkpoints: checkpointsOf(r),
 	}
 }

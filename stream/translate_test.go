@@ -194,9 +194,9 @@ func TestGraphFaults(t *testing.T) {
 			e.Set("pipeline.max-parallelism", "40000")
 			e.Set("state.backend.type", "floppy")
 		}, []string{
-			`config: unknown key "parallelism.defualt": did you mean "parallelism.default"?`,
 			`config: read "execution.checkpointing.interval" = "often": want a duration such as ` +
 				`"10 s", "500 ms" or "1 min"`,
+			`config: unknown key "parallelism.defualt": did you mean "parallelism.default"?`,
 			`config: read "state.backend.type" = "floppy": want one of hashmap, naive`,
 			`config: read "pipeline.max-parallelism" = 40000: want at most 32768`}},
 		{"source", func(e *Env) {

@@ -103,7 +103,10 @@ func (f windowFactory[K, T, A, R]) New(
 		windowFactory: f, next: out.Control, record: out.Record, env: env,
 		keys:   k.scratch(),
 		late:   env.Counters.Counter("numLateRecordsDropped"),
-		direct: f.codec.InPlace(),
+		direct: f.codec.InPlace(), add: f.aggregator.Add,
+	}
+	if function, ok := f.aggregator.(AggregatorFunc[T, A]); ok {
+		o.add = function // one call instead of two
 	}
 	var err error
 	o.table, err = env.Keyed.Declare(f.codec.Row(k.codec.Words()))

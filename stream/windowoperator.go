@@ -23,6 +23,7 @@ type windowAggregate[K, T, A, R any] struct {
 	table  backend.TableID
 	keys   keyScratch[T, K]
 	late   *atomic.Uint64
+	add    func(*A, T)
 	direct bool // rows are used through *A
 
 	watermark inputWatermark
@@ -31,12 +32,13 @@ type windowAggregate[K, T, A, R any] struct {
 
 	// Scratch of one batch: its panes, the pane number of each record (late when negative),
 	// and the records in pane order, those of pane i from start[i] to start[i+1].
-	inBatch []backend.Pane
-	number  []int32
-	start   []int32
-	ordered []int32
-	part    keyPart
-	acc     A
+	inBatch     []backend.Pane
+	number      []int32
+	start       []int32
+	ordered     []int32
+	lateRecords int
+	part        keyPart
+	acc         A
 }
 
 // keyPart is the keys of the records of one pane.
@@ -65,6 +67,9 @@ func (o *windowAggregate[K, T, A, R]) Process(b *record.Batch) error {
 	if err := o.assign(b); err != nil {
 		return err
 	}
+	if len(o.inBatch) == 1 && o.lateRecords == 0 {
+		return o.fold(o.inBatch[0], nil, items, b)
+	}
 	o.order()
 	for i, pane := range o.inBatch {
 		if err := o.fold(pane, o.ordered[o.start[i]:o.start[i+1]], items, b); err != nil {
@@ -78,21 +83,23 @@ func (o *windowAggregate[K, T, A, R]) Process(b *record.Batch) error {
 func (o *windowAggregate[K, T, A, R]) assign(b *record.Batch) error {
 	o.number, o.inBatch = o.number[:0], o.inBatch[:0]
 	size, offset := o.windowed.size, o.windowed.offset
-	last, number, lateRecords := backend.NoPane, int32(0), 0
+	number, lateRecords := int32(0), 0
+	var first, end eventtime.Timestamp // of the window found last, empty before
 	for i := range b.Len {
 		row := rowAt(b.Selection, int32(i))
 		ts := timestampAt(b, row)
 		if ts == eventtime.None {
 			return userFault(o.env, errNoEventTime)
 		}
-		pane := paneOf(ts, size, offset)
-		if pane != last {
+		if ts < first || ts >= end {
+			pane := paneOf(ts, size, offset)
 			if eventtime.Timestamp(pane)-1 <= o.watermark.current {
 				o.number = append(o.number, -1)
 				lateRecords++
 				continue
 			}
-			last = pane
+			end = eventtime.Timestamp(pane)
+			first = end - eventtime.Timestamp(size)
 			number = int32(slices.Index(o.inBatch, pane))
 			if number < 0 {
 				number = int32(len(o.inBatch))
@@ -101,7 +108,7 @@ func (o *windowAggregate[K, T, A, R]) assign(b *record.Batch) error {
 		}
 		o.number = append(o.number, number)
 	}
-	if lateRecords > 0 {
+	if o.lateRecords = lateRecords; lateRecords > 0 {
 		o.late.Add(uint64(lateRecords))
 	}
 	return nil
@@ -166,7 +173,7 @@ func (o *windowAggregate[K, T, A, R]) tableOf(pane backend.Pane) (backend.Table,
 	return t, nil
 }
 
-// fold adds the records of one pane, given by their numbers in the batch.
+// fold adds the records of one pane, given by their numbers in the batch; nil means all.
 func (o *windowAggregate[K, T, A, R]) fold(
 	pane backend.Pane, records []int32, items []T, b *record.Batch,
 ) error {
@@ -175,7 +182,7 @@ func (o *windowAggregate[K, T, A, R]) fold(
 		return err
 	}
 	keys := o.keysOf(records)
-	rows := o.keys.room(len(records))
+	rows := o.keys.room(len(keys.Hashes))
 	if o.part.created, err = table.Resolve(
 		keys, backend.Insert, rows, o.part.created[:0]); err != nil {
 		return err
@@ -187,28 +194,43 @@ func (o *windowAggregate[K, T, A, R]) fold(
 	for _, i := range o.part.created {
 		o.codec.Zero(table, rows[i])
 	}
-	for i, number := range records {
-		o.codec.Load(table, rows[i], &o.acc)
-		o.aggregator.Add(&o.acc, items[rowAt(b.Selection, number)])
-		if err := o.codec.Store(table, rows[i], &o.acc); err != nil {
+	for i, row := range rows {
+		o.codec.Load(table, row, &o.acc)
+		o.add(&o.acc, items[recordAt(records, b.Selection, i)])
+		if err := o.codec.Store(table, row, &o.acc); err != nil {
 			return err
 		}
 	}
 	return o.env.Failure.Err()
 }
 
+// recordAt returns where in the payload the i-th of some records of a batch lies.
+func recordAt(records []int32, selection []uint16, i int) int {
+	if records != nil {
+		return rowAt(selection, records[i])
+	}
+	return rowAt(selection, int32(i))
+}
+
 // foldInPlace uses rows as accumulators.
 func (o *windowAggregate[K, T, A, R]) foldInPlace(
 	table backend.Table, rows []backend.Row, records []int32, items []T, selection []uint16,
 ) {
-	if !backend.Addresses(table) {
-		for i, number := range records {
-			o.aggregator.Add((*A)(table.Fixed(rows[i])), items[rowAt(selection, number)])
+	add := o.add
+	switch {
+	case !backend.Addresses(table):
+		for i, row := range rows {
+			add((*A)(table.Fixed(row)), items[recordAt(records, selection, i)])
 		}
-		return
-	}
-	for i, number := range records {
-		o.aggregator.Add((*A)(backend.Address(rows[i])), items[rowAt(selection, number)])
+	case records == nil && selection == nil:
+		items = items[:len(rows)]
+		for i, row := range rows {
+			add((*A)(backend.Address(row)), items[i])
+		}
+	default:
+		for i, row := range rows {
+			add((*A)(backend.Address(row)), items[recordAt(records, selection, i)])
+		}
 	}
 }
 
@@ -222,7 +244,7 @@ func rowAt(selection []uint16, i int32) int {
 // keysOf gathers the keys of some records; those of a whole batch are taken as they are.
 func (o *windowAggregate[K, T, A, R]) keysOf(records []int32) backend.Keys {
 	all := o.keys.keys()
-	if len(records) == len(all.Hashes) {
+	if records == nil {
 		return all
 	}
 	p, words := &o.part, o.keys.codec.Words()

@@ -99,9 +99,11 @@ func (t *Table) locate(hashes []uint64, rows []backend.Row) {
 		page := *(*uintptr)(unsafe.Add(s.pageTable, uintptr(entry&idMask>>idShift)*8))
 		rows[i] = backend.Row(page + uintptr(entry&slotMask)*rowBytes)
 	}
+	// A row may begin in one cache line and end in the next, which the caller is about to write.
+	end := rowBytes - 8
 	for _, row := range rows {
 		if row != 0 {
-			touched += *(*uint64)(at(uintptr(row)))
+			touched += *(*uint64)(at(uintptr(row))) + *(*uint64)(at(uintptr(row) + end))
 		}
 	}
 	sc.touched = touched
