@@ -134,6 +134,9 @@ func (c *Coordinator) stopTasks() []Effect {
 	if p == nil {
 		return nil
 	}
+	if p.kind == KindStop {
+		c.policy.request(KindStop)
+	}
 	return []Effect{NotifyAborted{ID: p.id, Reason: "tasks stopped"}}
 }
 

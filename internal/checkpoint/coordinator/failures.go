@@ -23,6 +23,9 @@ type failures struct {
 // decides whether the job goes on.
 func (c *Coordinator) failed(now time.Time, id uint64, kind Kind, reason string) []Effect {
 	if !c.running {
+		if kind == KindStop {
+			c.policy.request(KindStop)
+		}
 		return nil
 	}
 	if kind == KindPeriodic {
