@@ -153,12 +153,13 @@ func (m *TaskManager) deploy(e *protocol.Envelope, d *protocol.DeployTask) {
 		return
 	}
 	a.tasks[graph.IDOf(d.Task)] = t
-	if !m.group.Go(t.String(), func(ctx context.Context) error {
+	run := func(ctx context.Context) error {
 		// The listener has told the error; it is no failure of this role.
 		_ = t.Run(ctx)
 		return nil
-	}) {
-		l.State(d.Task, protocol.TaskState_TASK_STATE_CANCELED, nil)
+	}
+	if !m.group.Go(t.String(), run) {
+		_ = run(m.group.Context()) // After Close: it ends at once, as cancelled.
 	}
 }
 
