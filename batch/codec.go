@@ -51,6 +51,14 @@ func (x *StructCodec[T]) Struct() *types.Struct { return x.layout }
 // alive, strings.Clone cuts it loose. Slices of bytes alias c too: do not write to them. A null
 // for a field that is not a types.Null is an error naming row and column, with dst as it was.
 func (x *StructCodec[T]) Read(c *Columns, sel []uint16, dst []T) ([]T, error) {
+	return x.ReadInterned(c, sel, dst, nil)
+}
+
+// ReadInterned is [StructCodec.Read] with short strings taken from intern, which spares c the
+// memory they lie in. intern belongs to one goroutine; nil means none.
+func (x *StructCodec[T]) ReadInterned(
+	c *Columns, sel []uint16, dst []T, intern *Interner,
+) ([]T, error) {
 	n := c.Len
 	if sel != nil {
 		n = len(sel)
@@ -63,7 +71,7 @@ func (x *StructCodec[T]) Read(c *Columns, sel []uint16, dst []T) ([]T, error) {
 	if !x.layout.Whole {
 		clear(dst[old:]) // fields that are no columns
 	}
-	r := span{stride: x.layout.Size}
+	r := span{stride: x.layout.Size, intern: intern}
 	for from := 0; from < n; from += codecBlock {
 		r.rows = min(codecBlock, n-from)
 		r.base = unsafe.Pointer(&dst[old+from])
@@ -150,4 +158,5 @@ type span struct {
 	rows   int            // at least 1
 	first  int            // row of the first record, unless sel is set
 	sel    []uint16       // row of every record, or nil
+	intern *Interner      // for short strings, or nil
 }

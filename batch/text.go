@@ -26,6 +26,10 @@ func readStrings(f *fieldCodec, r span, c *Columns) {
 		n := v.length
 		s := (*string)(unsafe.Add(to, uintptr(i)*r.stride))
 		if n <= InlineBytes {
+			if r.intern != nil {
+				*s = r.intern.of(v)
+				continue
+			}
 			inline = inline || n > 0
 			*s = unsafe.String(&v.rest[0], int(n))
 			continue

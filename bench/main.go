@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"runtime/debug"
 	"runtime/pprof"
 	"slices"
 	"sort"
@@ -46,6 +47,9 @@ func main() {
 		}
 	}
 	flag.Parse()
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(400) // as app.Main does
+	}
 	names := flag.Args()
 	if *profile != "" {
 		defer startProfile(*profile)()

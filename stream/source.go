@@ -85,6 +85,7 @@ type source[T any] struct {
 	clock   *splitClock[T]
 	pace    *pace
 	columns *batch.Columns
+	intern  batch.Interner
 	items   []T
 	// at is what came out of columns but was not emitted yet, when a rate holds it back.
 	at     int
@@ -166,7 +167,7 @@ func (s *source[T]) Poll(ctx context.Context) (operator.PollStatus, error) {
 	if s.polled, err = s.reader.Poll(ctx, s.columns); err != nil {
 		return operator.PollEnd, fmt.Errorf("source %q: %w", s.env.UID, err)
 	}
-	s.items, err = s.factory.codec.Read(s.columns, nil, s.items[:0])
+	s.items, err = s.factory.codec.ReadInterned(s.columns, nil, s.items[:0], &s.intern)
 	if err != nil {
 		return operator.PollEnd, fault.User(fmt.Errorf("source %q: %w", s.env.UID, err))
 	}
