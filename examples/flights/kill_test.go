@@ -37,69 +37,93 @@ func number(t *testing.T, key string, otherwise uint64) uint64 {
 // repeats the choices, though not the moments within the process.
 func TestKill(t *testing.T) {
 	t.Parallel()
-	const runSeconds = 1.2
 	want := undisturbed(t)
 	wanted := int(number(t, "LEAT_KILLS", 5))
 	seed := number(t, "LEAT_SEED", uint64(time.Now().UnixNano()))
 	t.Logf("seed %d, %d kills", seed, wanted)
-	random := rand.New(rand.NewPCG(seed, 0))
-	kills, jobs := 0, 0
-	for kills < wanted {
-		jobs++
-		t.Run(fmt.Sprint("job ", jobs), func(t *testing.T) {
+	k := &killer{random: rand.New(rand.NewPCG(seed, 0)), left: wanted}
+	jobs := 0
+	for ; k.left > 0 && !t.Failed(); jobs++ {
+		t.Run(fmt.Sprint("job ", jobs+1), func(t *testing.T) {
 			p := newPlace(t)
-			history := []string{}
-			for mine := 0; ; mine++ {
-				parallelism := 1 + random.IntN(4)
-				args := append(rated(parallelism, runSeconds), "--from", "latest")
-				delay := time.Duration(-1)
-				if kills < wanted && mine < 20 {
-					// Rather early than late, so that most runs are killed.
-					part := random.Float64() * random.Float64() * 1.3
-					delay = 5*time.Millisecond +
-						time.Duration(part*runSeconds*float64(time.Second))
-				}
-				end := killAfter(t, delay, p.flags(t, args...))
-				history = append(history, fmt.Sprintf("-p %d: exit %d after %v, committed %d: %s",
-					parallelism, end.code, delay, p.committed(t, "flights"), end.stderr))
-				if end.code == 0 {
-					break
-				}
-				if end.code != -1 {
-					t.Fatalf("the job failed instead of finishing:\n%s", strings.Join(history, "\n"))
-				}
-				kills++
-			}
+			history := k.run(t, p)
 			compare(t, want, p.results(t, ""))
 			checkLeftovers(t, p)
 			if t.Failed() {
 				t.Logf("history:\n%s", strings.Join(history, "\n"))
 			}
 		})
-		if t.Failed() {
-			break
-		}
 	}
-	t.Logf("%d kills of %d jobs", kills, jobs)
+	t.Logf("%d kills of %d jobs", wanted-k.left, jobs)
 }
 
-// killAfter runs a job and kills it after a delay, if it has not ended by then; a negative
-// delay is never.
-func killAfter(t *testing.T, delay time.Duration, args []string) ended {
+// killer starts jobs and kills them.
+type killer struct {
+	random *rand.Rand
+	left   int // kills
+}
+
+// run starts a job again and again, until it has finished.
+func (k *killer) run(t *testing.T, p place) (history []string) {
 	t.Helper()
-	c := start(t, "flights", args...)
-	if delay >= 0 {
-		timer := time.AfterFunc(delay, func() { _ = c.command.Process.Kill() })
-		defer timer.Stop()
+	const seconds = 1.2
+	for attempt := 0; ; attempt++ {
+		parallelism := 1 + k.random.IntN(4)
+		args := append(rated(parallelism, seconds), "--from", "latest")
+		c := start(t, "flights", p.flags(t, args...)...)
+		moment := "never"
+		if k.left > 0 && attempt < 20 {
+			moment = k.killSome(t, c, p, seconds)
+		}
+		end := c.wait()
+		history = append(history, fmt.Sprintf("-p %d, to be killed %s: exit %d, committed %d: %s",
+			parallelism, moment, end.code, p.committed(t, "flights"), end.stderr))
+		switch end.code {
+		case 0:
+			return history
+		case -1:
+			k.left--
+		default:
+			t.Fatalf("the job failed instead of finishing:\n%s", strings.Join(history, "\n"))
+		}
 	}
-	return c.wait()
+}
+
+// killSome kills a process at a random moment, if it does not end before: at a time, or as
+// soon as a file comes that shows the process in the middle of completing a checkpoint.
+func (k *killer) killSome(t *testing.T, c *child, p place, seconds float64) (moment string) {
+	t.Helper()
+	patterns := []string{
+		"", "", // a time
+		filepath.Join(p.checkpoints, "*", "chk-*", "_metadata"),               // before its record
+		filepath.Join(p.checkpoints, "_jobs", "flights", "checkpoint-*[0-9]"), // before the commit
+		filepath.Join(p.out, "hourly", "part-*"),                              // within the commit
+	}
+	pattern := patterns[k.random.IntN(len(patterns))]
+	if pattern != "" {
+		n := 1 + k.random.IntN(8)
+		c.untilNew(pattern, n)
+		_ = c.command.Process.Kill() // an error says that it has ended
+		return fmt.Sprintf("at new file %d of %s", n, pattern)
+	}
+	// Rather early than late, so that most runs are killed.
+	part := k.random.Float64() * k.random.Float64() * 1.3
+	delay := 5*time.Millisecond + time.Duration(part*seconds*float64(time.Second))
+	timer := time.NewTimer(delay)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-c.done:
+	}
+	_ = c.command.Process.Kill()
+	return fmt.Sprintf("after %v", delay)
 }
 
 // checkLeftovers checks what a finished job leaves: nothing in progress, one checkpoint that
 // can be restored from, and no file of state that it does not refer to.
 func checkLeftovers(t *testing.T, p place) {
 	t.Helper()
-	if left := p.inProgress(t); len(left) > 0 {
+	if left := p.inProgress(t, "flights"); len(left) > 0 {
 		t.Errorf("files in progress are left: %q", left)
 	}
 	last := p.last(t, "flights")

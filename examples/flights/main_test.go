@@ -175,3 +175,32 @@ func (c *child) until(what string, holds func() bool) {
 		}
 	}
 }
+
+// untilNew returns when so many new files match a pattern, or the process has ended. It looks
+// often, since what follows on a file may take less than a millisecond.
+func (c *child) untilNew(pattern string, n int) {
+	c.t.Helper()
+	tick := time.NewTicker(100 * time.Microsecond)
+	defer tick.Stop()
+	seen := map[string]bool{}
+	for first := true; ; first = false {
+		names, err := filepath.Glob(pattern)
+		if err != nil {
+			c.t.Fatal(err)
+		}
+		for _, name := range names {
+			if !seen[name] && !first {
+				n--
+			}
+			seen[name] = true
+		}
+		if n <= 0 {
+			return
+		}
+		select {
+		case <-tick.C:
+		case <-c.done:
+			return
+		}
+	}
+}

@@ -48,7 +48,7 @@ func TestRestored(t *testing.T) {
 		t.Errorf("the job did not continue: %v", end)
 	}
 	compare(t, want, p.results(t, ""))
-	if left := p.inProgress(t); len(left) > 0 {
+	if left := p.inProgress(t, "flights"); len(left) > 0 {
 		t.Errorf("files in progress are left: %q", left)
 	}
 }

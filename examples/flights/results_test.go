@@ -234,7 +234,7 @@ func TestResults(t *testing.T) {
 			if diff := cmp.Diff(e.mostDelayed(), table); diff != "" {
 				t.Errorf("most delayed airports (-want +got):\n%s", diff)
 			}
-			if left := p.inProgress(t); len(left) > 0 {
+			if left := p.inProgress(t, "flights"); len(left) > 0 {
 				t.Errorf("files in progress are left: %q", left)
 			}
 		})
