@@ -41,7 +41,12 @@ func TestKill(t *testing.T) {
 	wanted := int(number(t, "LEAT_KILLS", 5))
 	seed := number(t, "LEAT_SEED", uint64(time.Now().UnixNano()))
 	t.Logf("seed %d, %d kills", seed, wanted)
-	k := &killer{random: rand.New(rand.NewPCG(seed, 0)), left: wanted}
+	k := &killer{
+		random: rand.New(rand.NewPCG(seed, 0)), left: wanted, program: "flights", seconds: 1.2,
+		args: func(t *testing.T, p place, random *rand.Rand) []string {
+			return p.flags(t, rated(1+random.IntN(4), 1.2)...)
+		},
+	}
 	jobs := 0
 	for ; k.left > 0 && !t.Failed(); jobs++ {
 		t.Run(fmt.Sprint("job ", jobs+1), func(t *testing.T) {
@@ -57,27 +62,49 @@ func TestKill(t *testing.T) {
 	t.Logf("%d kills of %d jobs", wanted-k.left, jobs)
 }
 
+// TestKillState kills a job with much state as TestKill does. The job itself checks all of its
+// state against the numbers it counts.
+func TestKillState(t *testing.T) {
+	t.Parallel()
+	wanted := int(number(t, "LEAT_KILLS", 3))
+	seed := number(t, "LEAT_SEED", uint64(time.Now().UnixNano()))
+	t.Logf("seed %d, %d kills", seed, wanted)
+	k := &killer{
+		random: rand.New(rand.NewPCG(seed, 1)), left: wanted, program: "counter", seconds: 2,
+		args: func(_ *testing.T, p place, _ *rand.Rand) []string {
+			return []string{
+				"-p", "2", "-rate", "250000", "--checkpoint-dir", p.checkpoints,
+				"-D", "execution.checkpointing.interval=50ms", "-D", noRestart,
+			}
+		},
+	}
+	for k.left > 0 && !t.Failed() {
+		k.run(t, newPlace(t))
+	}
+}
+
 // killer starts jobs and kills them.
 type killer struct {
-	random *rand.Rand
-	left   int // kills
+	random  *rand.Rand
+	left    int // kills
+	program string
+	args    func(*testing.T, place, *rand.Rand) []string
+	seconds float64 // about as long as an undisturbed run
 }
 
 // run starts a job again and again, until it has finished.
 func (k *killer) run(t *testing.T, p place) (history []string) {
 	t.Helper()
-	const seconds = 1.2
 	for attempt := 0; ; attempt++ {
-		parallelism := 1 + k.random.IntN(4)
-		args := append(rated(parallelism, seconds), "--from", "latest")
-		c := start(t, "flights", p.flags(t, args...)...)
+		args := append(k.args(t, p, k.random), "--from", "latest")
+		c := start(t, k.program, args...)
 		moment := "never"
 		if k.left > 0 && attempt < 20 {
-			moment = k.killSome(t, c, p, seconds)
+			moment = k.killSome(t, c, p)
 		}
 		end := c.wait()
-		history = append(history, fmt.Sprintf("-p %d, to be killed %s: exit %d, committed %d: %s",
-			parallelism, moment, end.code, p.committed(t, "flights"), end.stderr))
+		history = append(history, fmt.Sprintf("%q, to be killed %s: exit %d, committed %d: %s",
+			args, moment, end.code, p.committed(t, k.program), end.stderr))
 		switch end.code {
 		case 0:
 			return history
@@ -91,12 +118,12 @@ func (k *killer) run(t *testing.T, p place) (history []string) {
 
 // killSome kills a process at a random moment, if it does not end before: at a time, or as
 // soon as a file comes that shows the process in the middle of completing a checkpoint.
-func (k *killer) killSome(t *testing.T, c *child, p place, seconds float64) (moment string) {
+func (k *killer) killSome(t *testing.T, c *child, p place) (moment string) {
 	t.Helper()
 	patterns := []string{
 		"", "", // a time
 		filepath.Join(p.checkpoints, "*", "chk-*", "_metadata"),               // before its record
-		filepath.Join(p.checkpoints, "_jobs", "flights", "checkpoint-*[0-9]"), // before the commit
+		filepath.Join(p.checkpoints, "_jobs", k.program, "checkpoint-*[0-9]"), // before the commit
 		filepath.Join(p.out, "hourly", "part-*"),                              // within the commit
 	}
 	pattern := patterns[k.random.IntN(len(patterns))]
@@ -108,7 +135,7 @@ func (k *killer) killSome(t *testing.T, c *child, p place, seconds float64) (mom
 	}
 	// Rather early than late, so that most runs are killed.
 	part := k.random.Float64() * k.random.Float64() * 1.3
-	delay := 5*time.Millisecond + time.Duration(part*seconds*float64(time.Second))
+	delay := 5*time.Millisecond + time.Duration(part*k.seconds*float64(time.Second))
 	timer := time.NewTimer(delay)
 	defer timer.Stop()
 	select {

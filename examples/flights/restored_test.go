@@ -27,7 +27,8 @@ func stopInTheMiddle(t *testing.T, p place, args ...string) ended {
 }
 
 // TestRestored stops a job in the middle again and again and continues it at another
-// parallelism each time: the files together equal those of an undisturbed run.
+// parallelism and with another state backend each time: the files together equal those of an
+// undisturbed run.
 func TestRestored(t *testing.T) {
 	t.Parallel()
 	want := undisturbed(t)
@@ -37,8 +38,12 @@ func TestRestored(t *testing.T) {
 		t.Fatalf("the job was not stopped in the middle: %d hourly lines of %d", got,
 			len(want.hourly))
 	}
-	for _, parallelism := range []int{2, 4} {
-		end := stopInTheMiddle(t, p, append(rated(parallelism, 4), "--from", "latest")...)
+	for _, next := range []struct {
+		parallelism int
+		backend     string
+	}{{2, "naive"}, {4, "hashmap"}} {
+		end := stopInTheMiddle(t, p, append(rated(next.parallelism, 4), "--from", "latest",
+			"-D", "state.backend.type="+next.backend)...)
 		if !strings.Contains(end.stderr, "continued from checkpoint") {
 			t.Fatalf("the job did not continue: %v", end)
 		}

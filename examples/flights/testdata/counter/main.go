@@ -1,4 +1,5 @@
-// Command counter keeps a total for each of many keys. Tests take its checkpoints as those of
+// Command counter counts the numbers of each of many keys and fails when a count is not what the
+// number says: state was lost or counted twice. Tests kill it, take its checkpoints as those of
 // another job, and with -totals text as those of a program whose state has another type.
 package main
 
@@ -10,6 +11,9 @@ import (
 	"github.com/leat-io/leat/state"
 	"github.com/leat-io/leat/stream"
 )
+
+// keys is even, so that two subtasks of the source see the numbers of a key in order.
+const keys = 100_000
 
 func main() {
 	var totals string
@@ -23,7 +27,7 @@ func main() {
 		}
 		numbers := stream.Generate(env, "numbers", 1_000_000,
 			func(i int64) int64 { return i }, stream.WithRate[int64](rate))
-		byKey := stream.KeyBy(numbers, func(n int64) int64 { return n % 20_000 })
+		byKey := stream.KeyBy(numbers, func(n int64) int64 { return n % keys })
 		switch totals {
 		case "number":
 			sums := stream.Process(byKey, "totals",
@@ -48,11 +52,15 @@ func (s *sum) Open(d *state.Declarations) error {
 	return nil
 }
 
-// Process adds a number.
+// Process counts a number, which tells how many came before it.
 func (s *sum) Process(_ *stream.Context[int64], n int64, out stream.Collector[int64]) error {
 	total, _ := s.total.Get()
-	s.total.Set(total + n)
-	out.Collect(total + n)
+	if total != n/keys {
+		return fmt.Errorf("count number %d of key %d: the state says %d, want %d", n, n%keys,
+			total, n/keys)
+	}
+	s.total.Set(total + 1)
+	out.Collect(total + 1)
 	return nil
 }
 
