@@ -14,11 +14,12 @@ import (
 //
 //	part-<lineage>-<owner>-<subtask>-<number>-<generation>-<attempt>.csv
 //
-// Owner is a hash of job name, job id and operator; number counts the files of one writer. Generation
-// and attempt are those of the writer, which no other writer of the job id ever has, so that a name
-// is never used twice. The job id is in it because a job that starts from a checkpoint of another
-// place keeps the lineage and counts generations anew. The number stands where one may look for the checkpoint: a file is named
-// when it is begun, and which checkpoint will complete it is not known then.
+// Owner is a hash of job name, job id and operator; number counts the files of one writer.
+// Generation and attempt are those of the writer, which no other writer of the job id ever
+// has, so that a name is never used twice. The job id is in it because a job that starts from
+// a checkpoint of another place keeps the lineage and counts generations anew. The number
+// stands where one may look for the checkpoint: a file is named when it is begun, and which
+// checkpoint will complete it is not known then.
 type name struct {
 	prefix     string
 	lineage    string

@@ -341,7 +341,9 @@ func (s *snapshot) Parts() []backend.Part {
 		}
 		parts = append(parts, backend.Part{
 			Table: im.id.Table, Pane: im.id.Pane, Full: im.full, Rows: im.rows, Bytes: im.bytes,
-			Entries: func() backend.Entries { return newEntries(im, s.copies.blocks, s.undo.blocks) },
+			Entries: func() backend.Entries {
+				return newEntries(im, s.copies.blocks, s.undo.blocks)
+			},
 		})
 	}
 	return parts

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/leat-io/leat/internal/base/invariant"
 	"github.com/leat-io/leat/internal/base/lifecycle"
 	"github.com/leat-io/leat/state/backend"
 	"github.com/leat-io/leat/types"
@@ -118,9 +119,7 @@ type running struct {
 func newRandom(layout backend.RowLayout, seed uint64, factory backend.Factory) *random {
 	r := &random{layout: layout, rng: rand.New(rand.NewPCG(seed, 1)), factory: factory}
 	r.universe = []int{60, 900, 9000}[r.rng.IntN(3)]
-	if err := r.recover(); err != nil {
-		panic(err)
-	}
+	invariant.Check(r.recover() == nil, "a new backend cannot be made")
 	return r
 }
 
@@ -128,9 +127,8 @@ func (r *random) close() {
 	if r.copying != nil {
 		r.copying.snapshot.Release()
 	}
-	if err := r.backend.Close(); err != nil {
-		panic(err)
-	}
+	err := r.backend.Close()
+	invariant.Check(err == nil, "the backend cannot be closed: %v", err)
 }
 
 // recover starts over with a new backend from the last confirmed snapshot.
