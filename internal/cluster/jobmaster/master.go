@@ -98,6 +98,9 @@ func (m *Master) Attempt() uint32 { return m.attempt }
 // Execution is the current attempt; nil before it is deployed. Read only.
 func (m *Master) Execution() *graph.Execution { return m.execution }
 
+// Started reports that the job got as far as deploying tasks.
+func (m *Master) Started() bool { return m.coordinator != nil }
+
 // RestartCount is how often the job was started again.
 func (m *Master) RestartCount() int { return m.restarts.Used }
 

@@ -5,10 +5,10 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"fmt"
-	"io"
 	"log/slog"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 
@@ -38,6 +38,9 @@ type numbers struct {
 	splits, perSplit int64
 	holdAt           int64
 	hold             chan struct{}
+	dry              int    // calls of the enumerator that find nothing yet
+	next             func() // called by Next of the enumerator; may be nil
+	snapshot         func() // called by Snapshot of readers; may be nil
 }
 
 func (s *numbers) Schema() *types.Schema { return stream.SchemaOf[item]() }
@@ -63,6 +66,13 @@ type numberSplits struct {
 }
 
 func (e *numberSplits) Next(int) (connector.Split, bool, bool, error) {
+	if e.source.next != nil {
+		e.source.next()
+	}
+	if e.source.dry > 0 {
+		e.source.dry--
+		return connector.Split{}, false, false, nil
+	}
 	if e.next == e.source.splits {
 		return connector.Split{}, false, true, nil
 	}
@@ -134,6 +144,9 @@ func (r *numberReader) held(n int64) bool {
 }
 func (r *numberReader) Ready() <-chan struct{} { return r.source.hold }
 func (r *numberReader) Snapshot() ([]connector.Split, error) {
+	if r.source.snapshot != nil {
+		r.source.snapshot()
+	}
 	var out []connector.Split
 	for _, n := range r.ranges {
 		if n.From < n.To {
@@ -282,6 +295,7 @@ type job struct {
 	sink   *ledger
 	// look sees every item on its way; may be nil.
 	look func(item) (item, error)
+	log  *logText
 }
 
 // newStore returns a store in memory with a registry around it.
@@ -293,20 +307,36 @@ func newJob(t *testing.T, files *filesystem.Registry, source *numbers, sink *led
 	t.Helper()
 	e := stream.NewEnv("count")
 	e.SetFiles(files)
-	e.Set("execution.checkpointing.dir", "mem://test/checkpoints")
+	dir := "mem://test/checkpoints"
+	if _, _, err := files.Resolve(dir); err != nil {
+		dir = "checkpoints" // The working directory of a test on the local store is its own.
+	}
+	e.Set("execution.checkpointing.dir", dir)
 	e.Set("execution.checkpointing.interval", "0")
 	e.Set("restart-strategy.type", "none")
-	var out io.Writer = testWriter{t}
-	e.SetLogger(slog.New(slog.NewTextHandler(out, &slog.HandlerOptions{Level: slog.LevelDebug})))
-	return &job{env: e, source: source, sink: sink}
+	log := &logText{t: t}
+	e.SetLogger(slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug})))
+	return &job{env: e, source: source, sink: sink, log: log}
 }
 
-// testWriter shows the log of a failed test.
-type testWriter struct{ t *testing.T }
+// logText keeps what a job logs, and shows it when the test fails.
+type logText struct {
+	t    *testing.T
+	mu   sync.Mutex
+	text strings.Builder
+}
 
-func (w testWriter) Write(b []byte) (int, error) {
+func (w *logText) Write(b []byte) (int, error) {
 	w.t.Logf("%s", b)
-	return len(b), nil
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.text.Write(b)
+}
+
+func (w *logText) says(message string) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return strings.Contains(w.text.String(), message)
 }
 
 func (j *job) build() *job {

@@ -3,6 +3,7 @@ package mini
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/leat-io/leat/internal/base/clock"
@@ -72,8 +73,7 @@ func (m *master) run(ctx context.Context, cancelled <-chan struct{}) error {
 			}
 			m.step(a.input)
 		case <-timer.C():
-			m.step(jobmaster.Tick{})
-			m.retrySplits()
+			m.tick()
 		case <-stop:
 			stop = nil
 			m.step(jobmaster.Stop{})
@@ -93,18 +93,22 @@ func (m *master) run(ctx context.Context, cancelled <-chan struct{}) error {
 // setTimer arms the timer for the earliest alarm.
 func (m *master) setTimer(timer clock.Timer) {
 	now := m.job.Clock.Now()
-	left := m.alarms[:0]
 	next := now.Add(time.Hour)
 	for _, at := range m.alarms {
-		if at.After(now) {
-			left = append(left, at)
-		}
 		if at.Before(next) {
 			next = at
 		}
 	}
-	m.alarms = left
 	timer.Reset(next.Sub(now))
+}
+
+// tick tells that time has passed. Only here alarms are dropped: one that is due stays while
+// other things come first, since setting the timer again takes an unseen firing back.
+func (m *master) tick() {
+	now := m.job.Clock.Now()
+	m.alarms = slices.DeleteFunc(m.alarms, func(at time.Time) bool { return !at.After(now) })
+	m.step(jobmaster.Tick{})
+	m.retrySplits()
 }
 
 func (m *master) takeMessages() {

@@ -84,6 +84,7 @@ type Result struct {
 	Generation uint64
 	Restored   uint64 // the checkpoint it started from, 0 = none
 	Checkpoint uint64 // newest completed checkpoint of this run, 0 = none
+	Started    bool   // false: it failed before any task was deployed
 	Final      Progress
 	Counters   map[string]uint64 // summed over tasks, "uid.name"
 	Notes      []jobmaster.Note  // the master's last decisions, oldest first

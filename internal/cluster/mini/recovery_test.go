@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/leat-io/leat/filesystem"
+	"github.com/leat-io/leat/filesystem/local"
 	"github.com/leat-io/leat/internal/base/fault"
 	"github.com/leat-io/leat/internal/base/lifecycle"
 	"github.com/leat-io/leat/state"
@@ -156,6 +157,9 @@ func TestNewLineage(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if !j.log.says("starting a new lineage") {
+		t.Error("the log does not tell of a new lineage")
+	}
 	if r.JobID == first.JobID || r.Lineage == first.Lineage || r.Checkpoint <= first.Checkpoint {
 		t.Errorf("first run %+v, fresh one %+v", first, r)
 	}
@@ -177,7 +181,16 @@ func TestNewLineage(t *testing.T) {
 // nothing more and deletes nothing. Method: start the second when the first has committed;
 // the output of both is exact, and what they leave can be restored from.
 func TestTwoMasters(t *testing.T) {
-	files, sink := newStore(), &ledger{}
+	t.Run("mem", func(t *testing.T) { twoMasters(t, newStore()) })
+	t.Run("local", func(t *testing.T) {
+		t.Chdir(t.TempDir())
+		twoMasters(t, filesystem.NewRegistry(local.New(local.Options{})))
+	})
+}
+
+func twoMasters(t *testing.T, files *filesystem.Registry) {
+	t.Helper()
+	sink := &ledger{}
 	committed := make(chan struct{})
 	sink.onCommit = func() func(uint64) error {
 		once := sync.OnceFunc(func() { close(committed) })
@@ -277,6 +290,9 @@ func TestRequireState(t *testing.T) {
 		t.Error(err)
 	}
 	j.checkRows(t, 500)
+	if !j.log.says("job starts empty") {
+		t.Error("the log does not tell that the job starts empty")
+	}
 }
 
 // Goal: cancelling ends the job without another checkpoint, wherever it is. Method: cancel

@@ -42,7 +42,8 @@ func TestDistributeKeyed(t *testing.T) {
 				if i != owner && len(got) > 0 {
 					t.Fatalf("%v: hash %08x of subtask %d is also at %d", p, hash, owner, i)
 				}
-				want := upTo(state.Subtasks[types.SubtaskOf(uint64(hash)<<32, p[0])].Keyed.Panes, hash)
+				from := types.SubtaskOf(uint64(hash)<<32, p[0])
+				want := upTo(state.Subtasks[from].Keyed.Panes, hash)
 				if i == owner && !slices.Equal(want, got) {
 					t.Fatalf("%v: hash %08x has runs %v, want %v", p, hash, got, want)
 				}
@@ -101,10 +102,13 @@ func TestDistributeList(t *testing.T) {
 		}
 		return s
 	}
-	state := &protocol.OperatorState{Uid: "u", Parallelism: 2, Subtasks: []*protocol.OperatorSubtaskState{
-		{Subtask: 0, List: []*protocol.NamedState{list("l", false, "a b c d"), list("u", true, "x")}},
-		{Subtask: 1, List: []*protocol.NamedState{list("l", false, "e"), list("u", true, "y")}},
-	}}
+	subtask := func(i uint32, lists ...*protocol.NamedState) *protocol.OperatorSubtaskState {
+		return &protocol.OperatorSubtaskState{Subtask: i, List: lists}
+	}
+	state := &protocol.OperatorState{Uid: "u", Parallelism: 2}
+	state.Subtasks = append(state.Subtasks,
+		subtask(0, list("l", false, "a b c d"), list("u", true, "x")),
+		subtask(1, list("l", false, "e"), list("u", true, "y")))
 	for p, want := range map[int]string{
 		1: "l[a b c d e] u[x y]",
 		2: "l[a b c d] u[x y] | l[e] u[x y]",
@@ -241,10 +245,12 @@ func TestAssembleAndDeploy(t *testing.T) {
 		}}
 	}
 	empty := &protocol.AckOperator{State: &protocol.OperatorSubtaskState{}}
+	ack := func(task int, parts ...*protocol.AckOperator) *protocol.AckCheckpoint {
+		return &protocol.AckCheckpoint{Task: e.Tasks[task].ID.Proto(), Operators: parts}
+	}
 	acks := []*protocol.AckCheckpoint{
-		{Task: e.Tasks[0].ID.Proto(), Operators: []*protocol.AckOperator{part("in", "a", 0), empty}},
-		{Task: e.Tasks[1].ID.Proto(), Operators: []*protocol.AckOperator{part("in", "b", 1), empty}},
-		{Task: e.Tasks[2].ID.Proto(), Operators: []*protocol.AckOperator{part("out", "c", 0)}},
+		ack(0, part("in", "a", 0), empty), ack(1, part("in", "b", 1), empty),
+		ack(2, part("out", "c", 0)),
 	}
 	header := &protocol.CheckpointHeader{
 		JobId: strings.Repeat("a", 32), JobName: "j", Lineage: "l", CheckpointId: 4, Generation: 1,

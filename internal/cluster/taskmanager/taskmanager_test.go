@@ -40,9 +40,10 @@ func TestMessages(t *testing.T) {
 		e := envelope(generation, attempt)
 		e.Body = &protocol.Envelope_DeployTask{DeployTask: &protocol.DeployTask{
 			Task: &protocol.TaskID{Vertex: vertex},
-			Vertex: &protocol.Vertex{Id: vertex, Name: "v", Parallelism: 1, Operators: []*protocol.Operator{
-				{Name: "o", Kind: "nowhere"},
-			}},
+			Vertex: &protocol.Vertex{
+				Id: vertex, Name: "v", Parallelism: 1,
+				Operators: []*protocol.Operator{{Name: "o", Kind: "nowhere"}},
+			},
 			CheckpointRoot: "mem://test/c",
 		}}
 		tm.Handle(e)
