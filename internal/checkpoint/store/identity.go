@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"path"
 
-	"github.com/leat-io/leat/filesystem"
 	"github.com/leat-io/leat/internal/protocol"
 )
 
@@ -56,19 +55,29 @@ func decideIdentity(h *protocol.CheckpointHeader, own bool, fresh string) Identi
 	return Identity{JobID: fresh, Lineage: h.GetLineage()}
 }
 
-// isOwn tells whether a checkpoint without a record was made under this root and name: it lies
-// where this store puts it, or says that it was written there and was copied since.
+// isOwn tells whether a checkpoint without a record was made under this root and name, whether it
+// lies there or was copied since. One that is no older than the current generation was not: the
+// records of its time are gone and generations count anew, so that with its job id the names that
+// are made of job id and generation would come a second time.
 func (s *Store) isOwn(found *Found) bool {
 	h := found.Meta.Header
-	if h.GetJobName() != s.name {
-		return false
-	}
-	home := s.chkDir(h.GetJobId(), h.GetCheckpointId())
-	return found.FS.Scheme() == s.fs.Scheme() && found.Dir == home ||
-		s.isHome(h.GetOrigin(), home)
+	s.mu.Lock()
+	generation := s.mu.generation
+	s.mu.Unlock()
+	return h.GetJobName() == s.name && h.GetGeneration() < generation && s.wroteIt(h)
 }
 
-func (s *Store) isHome(origin string, home filesystem.Path) bool {
-	files, dir, err := s.registry.Resolve(origin)
+// wroteIt tells whether a checkpoint was written first where this store puts it: the files that it
+// refers to by relative paths are there, if anywhere.
+func (s *Store) wroteIt(h *protocol.CheckpointHeader) bool {
+	home := s.chkDir(h.GetJobId(), h.GetCheckpointId())
+	files, dir, err := s.registry.Resolve(h.GetOrigin())
 	return err == nil && files.Scheme() == s.fs.Scheme() && path.Clean(dir) == home
+}
+
+// isAtHome tells whether a checkpoint was read where it was written first, and that is here.
+func (s *Store) isAtHome(found *Found) bool {
+	h := found.Meta.Header
+	return found.FS.Scheme() == s.fs.Scheme() &&
+		found.Dir == s.chkDir(h.GetJobId(), h.GetCheckpointId()) && s.wroteIt(h)
 }

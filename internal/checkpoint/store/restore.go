@@ -23,9 +23,11 @@ type Found struct {
 	Dir filesystem.Path
 	// Record is the record of this name that names exactly this metadata; nil without one.
 	Record *Record
-	// Newest: it is the newest checkpoint of the name. Only then may new checkpoints refer to its
-	// files; after any other start the first checkpoint must be a full one, because the files may
-	// belong to another job, or be removed by the retention of the master before.
+	// Newest: it is the newest checkpoint of the name, read where it was written. Only then may new
+	// checkpoints refer to its files; after any other start the first checkpoint must be a full
+	// one, because the files may belong to another job, be removed by the retention of the master
+	// before, be lost where they were and live in a copy only, or have stayed behind when the
+	// checkpoint was copied here.
 	Newest bool
 	// NeedsCommit: nothing says that the sinks have committed it. They must do so before the job
 	// runs; if they have done it already, that changes nothing.
@@ -113,7 +115,7 @@ func (s *Store) newestOf(ctx context.Context, listed control) (*Found, error) {
 	if err != nil {
 		return nil, err
 	}
-	found.Newest, found.NeedsCommit = true, !listed.isMarked(r.Checkpoint)
+	found.Newest, found.NeedsCommit = s.isAtHome(found), !listed.isMarked(r.Checkpoint)
 	return found, nil
 }
 
@@ -265,6 +267,6 @@ func (s *Store) attach(ctx context.Context, found *Found, digest string) error {
 		return err
 	}
 	found.Record, found.NeedsCommit = r, !listed.isMarked(number)
-	found.Newest = newest != nil && newest.Checkpoint == number
+	found.Newest = newest != nil && newest.Checkpoint == number && s.isAtHome(found)
 	return nil
 }

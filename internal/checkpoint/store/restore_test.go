@@ -257,6 +257,9 @@ func TestCopies(t *testing.T) {
 		t.Fatal(err)
 	}
 	mustFindAll(t, byPath)
+	if byName.Newest || byPath.Newest {
+		t.Error("in a copied root new checkpoints may refer to files that may have stayed behind")
+	}
 	if d := cmp.Diff(byName.Meta.Header.CheckpointId, byPath.Meta.Header.CheckpointId); d != "" {
 		t.Error(d)
 	}
@@ -277,8 +280,11 @@ func TestCopies(t *testing.T) {
 			t.Fatal(err)
 		}
 		mustFindAll(t, f)
-		if f.Record == nil || !f.Newest {
+		if f.Record == nil {
 			t.Errorf("the lone copy is not known: %+v", f)
+		}
+		if f.Newest {
+			t.Error("new checkpoints may refer to files that may be in the copy only")
 		}
 		if identity, err := s.Adopt(f); err != nil || identity != m.Identity() {
 			t.Errorf("the lone copy is another job: %+v, %v", identity, err)
@@ -384,6 +390,13 @@ func TestAdopt(t *testing.T) {
 	}
 	if got := adopt(begin(t, files, 3), first.CheckpointDir(older)); got != original {
 		t.Errorf("own checkpoint without record: %+v", got)
+	}
+	bare := mem.New(mem.Options{})
+	copyTree(t, files, bare, first.jobDir(original.JobID),
+		first.jobDir(original.JobID))
+	bareFirst := begin(t, bare, 7)
+	if got := adopt(bareFirst, first.CheckpointDir(older)); got.JobID == original.JobID {
+		t.Errorf("generations begin anew and the job id is the old one: %+v", got)
 	}
 	s, err := OpenRandom(t.Context(), filesystem.NewRegistry(files), rootOf(files), "fork",
 		seeded(4))
