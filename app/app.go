@@ -17,7 +17,6 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
-	"runtime/debug"
 	"strings"
 	"syscall"
 
@@ -34,9 +33,12 @@ const (
 	ExitCanceled = 4 // ended without a last checkpoint
 )
 
-// gcPercent is the garbage collector's target unless GOGC is set. State lies in memory the
-// collector does not scan, so a heap grows by a few times the little that it does scan.
-const gcPercent = 400
+// ballast makes a small heap look larger to the garbage collector, which would otherwise run
+// every 4 MB of garbage. It is never touched, so that the system gives it no memory. A larger
+// percentage instead would let garbage grow to several times the size of the state.
+var ballast []byte
+
+const ballastBytes = 64 << 20
 
 // Option adjusts Main.
 type Option func(*program)
@@ -54,7 +56,7 @@ func Usage(text string) Option { return func(p *program) { p.usage = text } }
 // build may call [stream.Env.Args] for the arguments that are not Leat's.
 func Main(build func(env *stream.Env) error, options ...Option) {
 	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(gcPercent)
+		ballast = make([]byte, ballastBytes)
 	}
 	p := program{
 		build: build, stdout: os.Stdout, stderr: os.Stderr,

@@ -12,7 +12,6 @@ import (
 	"fmt"
 	"os"
 	"runtime"
-	"runtime/debug"
 	"runtime/pprof"
 	"slices"
 	"sort"
@@ -37,6 +36,9 @@ var suites = []suite{
 	{"start", "from exec of a built binary to its first output", startSuite},
 }
 
+// ballast is what app.Main gives a program too: see there.
+var ballast []byte
+
 func main() {
 	rounds := flag.Int("rounds", 5, "alternating pairs per figure")
 	profile := flag.String("cpuprofile", "", "write a CPU profile to this file")
@@ -47,9 +49,7 @@ func main() {
 		}
 	}
 	flag.Parse()
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(400) // as app.Main does
-	}
+	ballast = make([]byte, 64<<20)
 	names := flag.Args()
 	if *profile != "" {
 		defer startProfile(*profile)()

@@ -155,7 +155,8 @@ type Result struct {
 var ErrFenced error = mini.ErrFenced
 
 // Execute runs the job and returns when it has ended. Cancelling ctx ends the job without a
-// checkpoint. It may be called once.
+// checkpoint. The result is nil when the job was refused before any task ran. It may be called
+// once.
 func (e *Env) Execute(ctx context.Context) (*Result, error) {
 	if e.executed {
 		return nil, errors.New("stream: execute: the environment was executed already")
@@ -166,6 +167,9 @@ func (e *Env) Execute(ctx context.Context) (*Result, error) {
 		return nil, fmt.Errorf("stream: build job %q: %w", e.name, err)
 	}
 	r, err := mini.Run(ctx, *job)
+	if err != nil && r != nil && !r.Started {
+		return nil, err
+	}
 	return resultOf(job.Graph, r), err
 }
 

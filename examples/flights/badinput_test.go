@@ -44,11 +44,11 @@ func TestBadFlags(t *testing.T) {
 		{"unknown flag", 2, []string{"-ratte", "5"}, []string{"-ratte"}},
 		{"bad rows", 2, []string{"-bad-rows", "eat"}, []string{`"eat"`, "fail or skip"}},
 		{
-			"no checkpoint", 1, []string{"--from", "latest", "--require-state"},
+			"no checkpoint", 2, []string{"--from", "latest", "--require-state"},
 			[]string{`"flights"`, "no checkpoint"},
 		},
 		{
-			"no such checkpoint", 1, []string{"--from", "nowhere/chk-7"},
+			"no such checkpoint", 2, []string{"--from", "nowhere/chk-7"},
 			[]string{"nowhere/chk-7/_metadata"},
 		},
 	} {
@@ -66,7 +66,7 @@ func TestBadFlags(t *testing.T) {
 func TestMissingInput(t *testing.T) {
 	for _, in := range []string{"nowhere/*.csv.gz", "nowhere/flights.csv"} {
 		p := newPlace(t)
-		refused(t, 1, "flights", p.flags(t, "-in", in), in)
+		refused(t, 2, "flights", p.flags(t, "-in", in), in)
 	}
 }
 
@@ -155,9 +155,9 @@ func stoppedCounter(t *testing.T) place {
 func TestForeignCheckpoint(t *testing.T) {
 	other := stoppedCounter(t)
 	p := newPlace(t)
-	refused(t, 1, "flights", p.flags(t, "--from", other.metadata(t, "counter")),
+	refused(t, 2, "flights", p.flags(t, "--from", other.metadata(t, "counter")),
 		`"flights"`, `"counter"`)
-	refused(t, 1, "counter", []string{
+	refused(t, 2, "counter", []string{
 		"--checkpoint-dir", other.checkpoints, "--from", "latest", "-totals", "text",
 	}, `"totals"`, `"total"`, "BIGINT", "STRING")
 	if out := tree(t, p.out); len(out) > 0 {
