@@ -63,7 +63,7 @@ func main() {
 	flags.StringVar(&s.in, "in", "examples/flights/data/*.csv.gz", "files with flights")
 	flags.StringVar(&s.out, "out", "flights-out", "directory for the results")
 	flags.StringVar(&s.bad, "bad-rows", "fail", "rows that cannot be read: fail or skip")
-	flags.IntVar(&s.rate, "rate", 0, "records a second, 0 for as fast as it goes")
+	flags.IntVar(&s.rate, "rate", 0, "records a second per reader, 0 for as fast as it goes")
 	app.Main(
 		func(env *stream.Env) error {
 			if err := flags.Parse(env.Args()); err != nil {
