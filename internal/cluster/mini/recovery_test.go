@@ -71,7 +71,7 @@ func TestFailure(t *testing.T) {
 			j.env.Set("restart-strategy.fixed-delay.attempts", fmt.Sprint(restarts))
 			j.env.Set("restart-strategy.fixed-delay.delay", "1 ms")
 		}
-		j.look = func(item) (item, error) { return item{}, errors.New("planted") }
+		j.look = func(item) (item, error) { return item{}, errors.New("planted \xff") }
 		r, err := j.build().env.Execute(t.Context())
 		if err == nil || !strings.Contains(err.Error(), "planted") {
 			t.Fatalf("error %v, want the planted one", err)

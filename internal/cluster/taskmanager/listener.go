@@ -1,6 +1,8 @@
 package taskmanager
 
 import (
+	"strings"
+
 	"github.com/leat-io/leat/internal/base/fault"
 	"github.com/leat-io/leat/internal/protocol"
 )
@@ -21,12 +23,13 @@ func (l *listener) post(e *protocol.Envelope) {
 }
 
 // failureOf puts an error into a message: text, domain and hint pass, the chain does not.
+// Messages hold UTF-8 only, and user code says what it likes.
 func failureOf(err error) *protocol.Failure {
 	if err == nil {
 		return nil
 	}
 	return &protocol.Failure{
-		Message: err.Error(), Domain: fault.DomainOf(err).String(),
+		Message: strings.ToValidUTF8(err.Error(), "?"), Domain: fault.DomainOf(err).String(),
 		Retry: fault.RetryOf(err) == fault.RetryLater,
 	}
 }
