@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"time"
 
 	"github.com/leat-io/leat/stream"
 )
@@ -39,17 +38,6 @@ func (j *job) run(ctx context.Context) (*stream.Result, error) {
 		return nil, fmt.Errorf("job %s", result.Status)
 	}
 	return result, nil
-}
-
-// busy returns the time the tasks of a vertex whose name starts with prefix were busy.
-func busy(r *stream.Result, prefix string) time.Duration {
-	total := time.Duration(0)
-	for _, t := range r.Last.Tasks {
-		if len(t.Name) >= len(prefix) && t.Name[:len(prefix)] == prefix {
-			total += t.Busy
-		}
-	}
-	return total
 }
 
 // runUntilStopped executes a job that is stopped from outside.
