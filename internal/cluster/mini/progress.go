@@ -141,7 +141,8 @@ func (m *master) result() *Result {
 		Status: string(m.machine.Status()), JobID: m.started.jobID,
 		Lineage: m.started.lineage, Generation: m.started.generation.Number,
 		Restored: m.started.restored, Checkpoint: m.last.id,
-		Started: m.machine.Started(), Final: m.picture(), Counters: m.counters.read(), Notes: m.notes,
+		Started: m.machine.Started(), Final: m.picture(),
+		Counters: m.counters.read(), Notes: m.notes,
 	}
 	for _, v := range m.job.Graph.Vertices {
 		for i := range v.Parallelism {
