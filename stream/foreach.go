@@ -1,6 +1,8 @@
 package stream
 
 import (
+	"sync/atomic"
+
 	"github.com/leat-io/leat/eventtime"
 	"github.com/leat-io/leat/internal/operator"
 )
@@ -21,9 +23,28 @@ func (m forEachFactory[T]) New(
 	env *operator.Env, _ []byte, _ any,
 ) (operator.Built, error) {
 	f, failure := m.f, env.Failure
-	return built(func(v T, _ eventtime.Timestamp) {
-		if err := f(v); err != nil {
-			failure.Set(userFault(env, err))
-		}
-	}, noControl{}), nil
+	s := &forEach{taken: env.Counters.Counter(operator.CounterSinkRecords)}
+	return operator.Built{Operator: s, Link: &operator.Link[T]{
+		Record: func(v T, _ eventtime.Timestamp) {
+			s.count++
+			if err := f(v); err != nil {
+				failure.Set(userFault(env, err))
+			}
+		},
+		Control: s,
+	}}, nil
 }
+
+// forEach counts what the function of a sink was called for.
+type forEach struct {
+	stateless
+	noControl
+	count uint64
+	taken *atomic.Uint64
+}
+
+// Flush publishes the count.
+func (s *forEach) Flush() { s.taken.Store(s.count) }
+
+// EndOfData publishes the count.
+func (s *forEach) EndOfData() { s.Flush() }

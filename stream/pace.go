@@ -17,13 +17,17 @@ type pace struct {
 	clock     clock.Clock
 	start     time.Time
 	taken     int64
+	emitted   *atomic.Uint64 // the source's counter
 	group     *lifecycle.Group
 	armed     atomic.Bool
 	signal    chan struct{} // capacity 1: one wake-up is enough for the one waiter
 }
 
 func (s sourceSettings[T]) pace(env *operator.Env) *pace {
-	return &pace{perSecond: s.perSecond, clock: env.Clock, signal: make(chan struct{}, 1)}
+	return &pace{
+		perSecond: s.perSecond, clock: env.Clock, signal: make(chan struct{}, 1),
+		emitted: env.Counters.Counter(operator.CounterSourceRecords),
+	}
 }
 
 // allow returns how many of want records may be emitted now; wait means none, until ready.
@@ -43,7 +47,10 @@ func (p *pace) allow(want int) (n int, wait bool) {
 	return 0, true
 }
 
-func (p *pace) took(n int) { p.taken += int64(n) }
+func (p *pace) took(n int) {
+	p.taken += int64(n)
+	p.emitted.Add(uint64(n))
+}
 
 // minPause keeps a fast rate from waking the task for every single record.
 const minPause = time.Millisecond

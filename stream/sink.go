@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 
 	"github.com/leat-io/leat/batch"
 	"github.com/leat-io/leat/connector"
@@ -65,6 +66,7 @@ func (f sinkFactory[T]) New(
 		env: env, factory: f,
 		columns: batch.New(f.codec.Schema(), batch.DefaultRows),
 		items:   make([]T, 0, batch.DefaultRows),
+		taken:   env.Counters.Counter(operator.CounterSinkRecords),
 	}
 	return operator.Built{
 		Operator: s, Link: &operator.Link[T]{Record: s.record, Control: s},
@@ -79,6 +81,7 @@ type sink[T any] struct {
 	writer  connector.Writer
 	columns *batch.Columns
 	items   []T
+	taken   *atomic.Uint64
 }
 
 // Open makes the writer.
@@ -107,6 +110,7 @@ func (s *sink[T]) Flush() {
 	if err := s.writer.Write(s.ctx, s.columns, nil); err != nil {
 		s.env.Failure.Set(fmt.Errorf("sink %q: write: %w", s.env.UID, err))
 	}
+	s.taken.Add(uint64(len(s.items)))
 	clear(s.items)
 	s.items = s.items[:0]
 }

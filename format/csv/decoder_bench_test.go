@@ -4,8 +4,6 @@ import (
 	"bytes"
 	"encoding/csv"
 	"fmt"
-	"os"
-	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -193,22 +191,4 @@ func BenchmarkFlightsLibrary(b *testing.B) {
 		}
 	}
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/benchRows, "ns/row")
-}
-
-// TestFlightsRatio measures what the general decoder costs above the loop written for these rows,
-// five times in turn, and holds the best of them to 1.3: other programs only make it worse.
-func TestFlightsRatio(t *testing.T) {
-	if testing.Short() || os.Getenv("LEAT_CI_FULL") == "" {
-		t.Skip("measures time: set LEAT_CI_FULL=1")
-	}
-	ratios := make([]float64, 0, 5)
-	for range cap(ratios) {
-		hand := testing.Benchmark(BenchmarkFlightsHandLoop).Extra["ns/row"]
-		own := testing.Benchmark(BenchmarkFlightsDecode).Extra["ns/row"]
-		ratios = append(ratios, own/hand)
-		t.Logf("hand loop %.1f ns/row, decoder %.1f ns/row, ratio %.2f", hand, own, own/hand)
-	}
-	if best := slices.Min(ratios); best > 1.3 {
-		t.Errorf("the best ratio is %.2f, want 1.3 at most", best)
-	}
 }

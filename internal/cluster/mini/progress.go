@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/leat-io/leat/internal/graph"
+	"github.com/leat-io/leat/internal/operator"
 	"github.com/leat-io/leat/internal/protocol"
 )
 
@@ -75,7 +76,7 @@ func (m *master) picture() Progress {
 			r := m.reports[graph.TaskID{Vertex: v.Id, Subtask: i}]
 			if outputs[v.Id] == 0 {
 				sinks++
-				p.RecordsOut += r.GetRecordsIn()
+				p.RecordsOut += r.GetCounters()[operator.CounterSinkRecords]
 				if r == nil {
 					p.Watermark = math.MinInt64
 				} else {
@@ -86,7 +87,7 @@ func (m *master) picture() Progress {
 				continue
 			}
 			if inputs[v.Id] == 0 {
-				p.RecordsIn += max(r.RecordsIn, r.RecordsOut/uint64(max(outputs[v.Id], 1)))
+				p.RecordsIn += r.Counters[operator.CounterSourceRecords]
 			}
 			p.StateBytes += r.StateBytes
 			p.Tasks = append(p.Tasks, r)

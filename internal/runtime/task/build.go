@@ -193,9 +193,10 @@ func (t *Task) restore(ctx context.Context) error {
 		if links[i].operator == nil {
 			continue
 		}
-		restored := operator.Restored{Checkpoint: t.deploy.RestoreCheckpoint}
+		// An operator the checkpoint does not know starts fresh.
+		var restored operator.Restored
 		if r := byUID[links[i].uid]; r != nil {
-			restored.List = r.List
+			restored.Checkpoint, restored.List = t.deploy.RestoreCheckpoint, r.List
 		}
 		if err := links[i].operator.Open(ctx, restored); err != nil {
 			return fmt.Errorf("open operator %q: %w", links[i].name, err)
