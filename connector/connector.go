@@ -125,6 +125,12 @@ type Sink interface {
 	NewCommitter(ctx context.Context, env *Env) (Committer, error)
 }
 
+// Shaped is implemented by sinks that take rows of one schema only; a stream of another is
+// refused when the job is built.
+type Shaped interface {
+	Schema() *types.Schema
+}
+
 // Writer writes one subtask's share. A Writer keeps no state across checkpoints: what
 // Prepare returned belongs to the checkpoint, what was written after it is written again
 // after a restart.

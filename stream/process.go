@@ -46,7 +46,9 @@ func Process[K, T, R any](
 	k *KeyedStream[K, T], uid string, create func() KeyedProcessFunction[K, T, R],
 ) *DataStream[R] {
 	var d state.Declarations
-	if err := create().Open(&d); err != nil {
+	if f := create(); f == nil {
+		k.env.fault(fmt.Errorf("process %q: its constructor returns nil", uid))
+	} else if err := f.Open(&d); err != nil {
 		k.env.fault(fmt.Errorf("process %q: open: %w", uid, err))
 	}
 	if err := d.Err(); err != nil {

@@ -22,6 +22,11 @@ func SinkTo[T any](s *DataStream[T], uid string, sink connector.Sink) *Sink {
 	if err != nil {
 		s.env.fault(fmt.Errorf("sink %q: %w", uid, err))
 	}
+	if shaped, ok := sink.(connector.Shaped); ok && err == nil &&
+		!codec.Schema().Equal(shaped.Schema()) {
+		s.env.fault(fmt.Errorf("sink %q: it takes %v, but %T is %v; give it stream.SchemaOf",
+			uid, shaped.Schema(), *new(T), codec.Schema()))
+	}
 	if sink == nil {
 		s.env.fault(fmt.Errorf("sink %q: no sink given", uid))
 	}

@@ -10,7 +10,9 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/leat-io/leat/connector"
 	"github.com/leat-io/leat/eventtime"
+	"github.com/leat-io/leat/types"
 )
 
 // program is a named way to fill an environment.
@@ -285,3 +287,25 @@ func TestOptions(t *testing.T) {
 		t.Errorf("job %+v, %v", job, err)
 	}
 }
+
+// TestSinkSchema checks that a sink of another schema is refused when the job is built, and a
+// constructor that returns nothing too.
+func TestSinkSchema(t *testing.T) {
+	e := NewEnv("job")
+	SinkTo(FromSlice(e, "ticks", []tick{{}}), "out", shapedSink{})
+	Process(KeyBy(FromSlice(e, "more", []tick{{}}), func(tick) int64 { return 0 }), "none",
+		func() KeyedProcessFunction[int64, tick, int64] { return nil })
+	_, err := e.Plan()
+	for _, want := range []string{
+		`sink "out": it takes (`, "give it stream.SchemaOf", `process "none": its constructor`,
+	} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("Plan: %v, want %q in it", err, want)
+		}
+	}
+}
+
+// shapedSink takes rows of one other schema.
+type shapedSink struct{ connector.Sink }
+
+func (shapedSink) Schema() *types.Schema { return SchemaOf[struct{ Other bool }]() }

@@ -101,6 +101,11 @@ func NewSink(options SinkOptions) (*Sink, error) {
 	return s, nil
 }
 
+// Schema returns the shape of the rows it takes.
+func (s *Sink) Schema() *types.Schema { return s.options.Schema }
+
+var _ connector.Shaped = (*Sink)(nil)
+
 // NewWriter implements connector.Sink.
 func (s *Sink) NewWriter(_ context.Context, env *connector.Env) (connector.Writer, error) {
 	encoder, err := s.options.Format.NewEncoder(s.encoded)

@@ -14,7 +14,9 @@ package fault
 import (
 	"errors"
 	"fmt"
+	"path"
 	"strconv"
+	"strings"
 )
 
 // Domain says whose fault an error is.
@@ -108,13 +110,36 @@ func mark(err error, domain Domain, retry Retry) error {
 // stays reachable by errors.Is and errors.As. The fault keeps stack, which the caller must not
 // change afterwards.
 func FromPanic(v any, stack []byte) error {
+	where := panicPlace(string(stack))
 	var err error
 	if cause, ok := v.(error); ok {
-		err = fmt.Errorf("panic: %w", cause)
+		err = fmt.Errorf("panic%s: %w", where, cause)
 	} else {
-		err = fmt.Errorf("panic: %v", v)
+		err = fmt.Errorf("panic%s: %v", where, v)
 	}
 	return &Error{err: err, stack: stack, domain: DomainInternal, retry: RetryNever}
+}
+
+// panicPlace returns " in f (file.go:12)" for the function that panicked, the first below the
+// runtime's in a stack that a deferred function took, or "" when the stack does not tell.
+func panicPlace(stack string) string {
+	lines := strings.Split(stack, "\n")
+	for i := 0; i < len(lines); i++ {
+		if !strings.HasPrefix(lines[i], "panic(") {
+			continue
+		}
+		for i += 2; i+1 < len(lines); i += 2 {
+			function, _, _ := strings.Cut(lines[i], "(0x")
+			function, _, _ = strings.Cut(function, "({")
+			function, _, _ = strings.Cut(function, "(...)")
+			if strings.HasPrefix(function, "runtime.") {
+				continue
+			}
+			file, _, _ := strings.Cut(strings.TrimSpace(lines[i+1]), " ")
+			return fmt.Sprintf(" in %s (%s)", path.Base(function), path.Base(file))
+		}
+	}
+	return ""
 }
 
 // DomainOf returns the domain of the outermost mark on err: who wraps last knows most. An error

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"runtime/debug"
+	"strings"
 	"testing"
 )
 
@@ -84,3 +86,27 @@ func TestNames(t *testing.T) {
 		}
 	}
 }
+
+// TestPanicPlace checks that the error of a panic names the function that panicked, for a
+// panic of its own and for one of the runtime.
+func TestPanicPlace(t *testing.T) {
+	for name, f := range map[string]func(){
+		"call":        func() { panic("no") },
+		"nil pointer": func() { var p *int; *p = 1 },
+		"index":       func() { s := []int{}; i := len(name()); s[i] = 1 },
+	} {
+		t.Run(name, func(t *testing.T) {
+			var err error
+			func() {
+				defer func() { err = FromPanic(recover(), debug.Stack()) }()
+				f()
+			}()
+			if !strings.Contains(err.Error(), "panic in fault.TestPanicPlace.func") ||
+				!strings.Contains(err.Error(), "(fault_test.go:") {
+				t.Fatalf("error %q does not name the place", err)
+			}
+		})
+	}
+}
+
+func name() string { return "some" }

@@ -290,7 +290,10 @@ func (m *Master) planRestart(now time.Time) []Effect {
 		return m.change(Failing)
 	}
 	m.restartAt = now.Add(delay)
-	return append(m.change(Restarting), Arm{At: m.restartAt})
+	restarting := Note{
+		Kind: NoteRestarting, Attempt: m.attempt + 1, Restarts: m.restarts.Used, Duration: delay,
+	}
+	return append(m.change(Restarting), restarting, Arm{At: m.restartAt})
 }
 
 // proceed goes on when the tasks of the attempt have ended.

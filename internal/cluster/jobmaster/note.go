@@ -17,6 +17,8 @@ const (
 	NoteCheckpointCompleted NoteKind = "checkpoint completed"
 	NoteCheckpointCommitted NoteKind = "checkpoint committed"
 	NoteCheckpointAborted   NoteKind = "checkpoint aborted"
+	NoteRestarting          NoteKind = "job restarts after a pause"
+	NoteSkipped             NoteKind = "newer runs of this name completed no checkpoint"
 	NoteStopping            NoteKind = "job is to stop with a checkpoint"
 	NoteRestored            NoteKind = "job starts from checkpoint"
 	NoteEmpty               NoteKind = "no checkpoint of this name: job starts empty"
@@ -78,7 +80,8 @@ func (n Note) Attrs() []slog.Attr {
 // person may have expected it to have.
 func (n Note) IsWarning() bool {
 	switch n.Kind {
-	case NoteTaskFailed, NoteFailure, NoteCheckpointAborted, NoteEmpty, NoteNewLineage:
+	case NoteTaskFailed, NoteFailure, NoteRestarting, NoteCheckpointAborted, NoteEmpty,
+		NoteNewLineage, NoteSkipped:
 		return true
 	}
 	return false

@@ -75,7 +75,13 @@ func (m *Master) taskStatus(now time.Time, s *protocol.TaskStatus) []Effect {
 			Kind: NoteTaskFailed, Task: m.taskName(t.ID), Attempt: m.attempt,
 			Reason: err.Error(),
 		}
-		return append([]Effect{note}, m.fail(now, err, false)...)
+		effects := m.fail(now, err, false)
+		if len(effects) > 0 {
+			if n, ok := effects[0].(Note); ok && n.Kind == NoteFailure {
+				effects = effects[1:] // The task's note says it already.
+			}
+		}
+		return append([]Effect{note}, effects...)
 	case graph.IsTerminal(s.State) && m.goal == goalNone:
 		err := fault.Internal(fmt.Errorf("task %s ended as %s without having been told to",
 			m.taskName(t.ID), graph.StateName(s.State)))

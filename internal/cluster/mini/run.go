@@ -48,11 +48,11 @@ func run(ctx context.Context, job Job) (*Result, error) {
 	job = job.withDefaults()
 	failed := &Result{Status: string(jobmaster.Failed)}
 	if err := graph.Validate(job.Graph); err != nil {
-		return failed, fmt.Errorf("mini: run %q: %w", job.Name, err)
+		return failed, fmt.Errorf("run job %q: %w", job.Name, err)
 	}
 	st, err := store.Open(context.WithoutCancel(ctx), job.Files, job.CheckpointRoot, job.Name)
 	if err != nil {
-		return failed, fmt.Errorf("mini: run %q: %w", job.Name, err)
+		return failed, fmt.Errorf("run job %q: %w", job.Name, err)
 	}
 	st.Retain(job.Retained)
 	// Cancelling ctx cancels the job in order, task by task, so it must not end the group.
@@ -151,7 +151,7 @@ func (m *master) finish(ctx context.Context, groupErr error) (*Result, error) {
 		if groupErr == nil {
 			groupErr = lifecycle.ErrStopped
 		}
-		return r, fmt.Errorf("mini: run %q: %w", m.job.Name, groupErr)
+		return r, fmt.Errorf("run job %q: %w", m.job.Name, groupErr)
 	}
 	switch m.ended.Status {
 	case jobmaster.Finished, jobmaster.Suspended:
@@ -159,9 +159,9 @@ func (m *master) finish(ctx context.Context, groupErr error) (*Result, error) {
 	case jobmaster.Failed:
 		err := m.ended.Err
 		if errors.Is(err, store.ErrFenced) {
-			return r, fmt.Errorf("mini: run %q: %w: %w", m.job.Name, ErrFenced, err)
+			return r, fmt.Errorf("run job %q: %w: %w", m.job.Name, ErrFenced, err)
 		}
-		return r, fmt.Errorf("mini: run %q: %w", m.job.Name, err)
+		return r, fmt.Errorf("run job %q: %w", m.job.Name, err)
 	}
 	return r, nil
 }

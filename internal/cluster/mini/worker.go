@@ -170,6 +170,14 @@ func (w *worker) begin(ctx context.Context) ([]jobmaster.Note, error) {
 	switch {
 	case found != nil:
 		w.started.restored = found.Meta.Header.CheckpointId
+		if r := found.Record; w.job.Restore == latest && r != nil &&
+			r.Generation+1 < generation.Number {
+			notes = append(notes, jobmaster.Note{
+				Kind: jobmaster.NoteSkipped, Checkpoint: w.started.restored,
+				Reason: fmt.Sprintf("the newest checkpoint is of run %d, and this is run %d",
+					r.Generation, generation.Number),
+			})
+		}
 	case w.job.Restore != "":
 		notes = append(notes, jobmaster.Note{Kind: jobmaster.NoteEmpty})
 	case generation.Fence > 0: // The name has had a master before.
