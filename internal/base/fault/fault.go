@@ -132,11 +132,13 @@ func panicPlace(stack string) string {
 			function, _, _ := strings.Cut(lines[i], "(0x")
 			function, _, _ = strings.Cut(function, "({")
 			function, _, _ = strings.Cut(function, "(...)")
-			if strings.HasPrefix(function, "runtime.") {
+			function = path.Base(strings.TrimSuffix(function, "()"))
+			if strings.HasPrefix(function, "runtime.") ||
+				strings.HasPrefix(function, "invariant.") {
 				continue
 			}
 			file, _, _ := strings.Cut(strings.TrimSpace(lines[i+1]), " ")
-			return fmt.Sprintf(" in %s (%s)", path.Base(function), path.Base(file))
+			return fmt.Sprintf(" in %s (%s)", function, path.Base(file))
 		}
 	}
 	return ""

@@ -223,7 +223,7 @@ func TestFailures(t *testing.T) {
 			}
 			domain, text := fault.DomainUser, "broken"
 			if c.panics {
-				domain, text = fault.DomainInternal, "panic: boom"
+				domain, text = fault.DomainInternal, "panic in task_test.TestFailures"
 			}
 			if fault.DomainOf(err) != domain || !strings.Contains(err.Error(), text) {
 				t.Errorf("error %q of domain %v, want %q of %v", err, fault.DomainOf(err), text,
