@@ -19,7 +19,9 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
+	"time"
 
+	"github.com/leat-io/leat/connector/print"
 	"github.com/leat-io/leat/internal/base/lifecycle"
 	"github.com/leat-io/leat/stream"
 )
@@ -90,14 +92,21 @@ func (p *program) main(ctx context.Context) int {
 	}
 	env := stream.NewEnv(strings.TrimSuffix(p.name, ".exe"))
 	line := newProgressLine(p.stderr)
+	if line.terminal && isTerminal(p.stdout) {
+		print.SetDefaultOutput(line.above(p.stdout))
+		defer print.SetDefaultOutput(nil)
+	}
 	level := slog.LevelWarn
 	if err := level.UnmarshalText([]byte(flags.logLevel)); err != nil {
 		return p.refuse(fmt.Errorf("flag --log-level %q: want debug, info, warn or error",
 			flags.logLevel))
 	}
-	env.SetLogger(slog.New(slog.NewTextHandler(line.above(), &slog.HandlerOptions{Level: level})))
+	env.SetLogger(slog.New(newLogHandler(line, level)))
 	flags.apply(env)
 	if err := p.build(env); err != nil {
+		return p.refuse(err)
+	}
+	if err := unknownArguments(env.UnreadArgs()); err != nil {
 		return p.refuse(err)
 	}
 	return p.execute(ctx, env, line)
@@ -110,26 +119,19 @@ func (p *program) execute(ctx context.Context, env *stream.Env, line *progressLi
 	stop := make(chan struct{})
 	env.StopOn(stop)
 	env.OnProgress(line.show)
-	signals := make(chan os.Signal, 2) // the two that matter
+	pipes := make(chan os.Signal, 1) // never read
+	// With somebody to notify, a write to a pipe that nobody reads fails and does not end the
+	// process. Programs it starts do not inherit that, as they would inherit to ignore.
+	signal.Notify(pipes, syscall.SIGPIPE)
+	defer signal.Stop(pipes)
+	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
 	group := lifecycle.NewGroup(ctx, "signals")
 	group.Go("signals", func(ctx context.Context) error {
-		stopping := false
-		for {
-			select {
-			case <-ctx.Done():
-				return nil
-			case <-signals:
-				if stopping {
-					line.note("second signal: ending without a checkpoint")
-					cancel()
-					return nil
-				}
-				stopping = true
-				line.note("stopping with a last checkpoint; a second signal ends at once")
-				close(stop)
-			}
-		}
+		obey(ctx, signals, stopper{
+			now: time.Now, note: line.note, stop: func() { close(stop) }, cancel: cancel,
+		})
+		return nil
 	})
 	result, err := env.Execute(ctx)
 	signal.Stop(signals)
@@ -146,7 +148,8 @@ func (p *program) execute(ctx context.Context, env *stream.Env, line *progressLi
 func (p *program) report(env *stream.Env, result *stream.Result, err error) int {
 	switch {
 	case errors.Is(err, stream.ErrFenced):
-		fmt.Fprintf(p.stderr, "%s: %v\n", env.Name(), err)
+		fmt.Fprintf(p.stderr, "%s FENCED: another process took over the job %q; "+
+			"run one of them under another --name\n%[1]s: %[3]v\n", env.Name(), env.Name(), err)
 		return ExitFenced
 	case result == nil:
 		return p.refuse(err)

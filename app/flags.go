@@ -1,6 +1,7 @@
 package app
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 
@@ -57,7 +58,8 @@ var known = []flag{
 	{long: "allow-non-restored-state", short: "n", old: "allowNonRestoredState",
 		doc: "accept state of operators that the job no longer has",
 		set: on(func(f *flags) *bool { return &f.allowLost })},
-	{long: "name", value: "NAME", doc: "name of the job, which its checkpoints are kept under",
+	{long: "name", value: "NAME", doc: "name of the job, which its checkpoints are kept under\n" +
+		"(default: the name of the program's file)",
 		set: text(func(f *flags) *string { return &f.name })},
 	{long: "checkpoint-dir", value: "URI", doc: "directory of checkpoints (default .leat)",
 		set: text(func(f *flags) *string { return &f.checkpointDir })},
@@ -113,7 +115,63 @@ func parseFlags(args []string) (*flags, error) {
 			return nil, err
 		}
 	}
-	return f, nil
+	return f, f.check()
+}
+
+// check refuses flags that make no sense together or mean something else.
+func (f *flags) check() error {
+	if f.help {
+		return nil
+	}
+	if f.requireState && f.from != latest {
+		return fmt.Errorf("flag --require-state: want --from %s with it", latest)
+	}
+	// What has a slash or a dot is a place without doubt.
+	if f.from != latest && !strings.ContainsAny(f.from, `/\.`) &&
+		config.Nearest(f.from, []string{latest}) != "" {
+		return fmt.Errorf("flag --from %q: did you mean %q? (a directory of that name is %q)",
+			f.from, latest, "./"+f.from)
+	}
+	return nil
+}
+
+// latest is the value of --from for the newest checkpoint.
+const latest = "latest"
+
+// unknownArguments returns an error that names every argument, with the flag it is like, or
+// nil without arguments.
+func unknownArguments(args []string) error {
+	var flags []string
+	for _, k := range known {
+		flags = append(flags, "--"+k.long)
+		if k.old != "" {
+			flags = append(flags, "--"+k.old)
+		}
+	}
+	var unknown []error
+	for _, arg := range args {
+		err := fmt.Errorf("unknown argument %q", arg)
+		if near := nearestFlag(arg, flags); near != "" {
+			err = fmt.Errorf("%w: did you mean %q?", err, near)
+		}
+		unknown = append(unknown, err)
+	}
+	return errors.Join(unknown...)
+}
+
+// nearestFlag returns the flag that an argument was meant to be, "" for none.
+func nearestFlag(arg string, flags []string) string {
+	if !strings.HasPrefix(arg, "-") {
+		return ""
+	}
+	name, _, _ := strings.Cut("--"+strings.TrimLeft(arg, "-"), "=")
+	if value, ok := strings.CutPrefix(name, "--from-"); ok && value == latest {
+		return "--from " + latest
+	}
+	if len(name) < len("--x")+1 {
+		return "" // one letter is like every other
+	}
+	return config.Nearest(name, flags)
 }
 
 // find returns the flag that an argument names, and the value that stands in it. Long names
@@ -122,9 +180,10 @@ func find(arg string) (match *flag, value string, inline bool) {
 	if len(arg) < 2 || arg[0] != '-' {
 		return nil, "", false
 	}
-	if strings.HasPrefix(arg, "-D") && len(arg) > 2 {
+	// The value may be attached: -Dkey=value, -p4. Else -parallel and the like are not -p.
+	if len(arg) > 2 && (arg[1] == 'D' || arg[1] == 'p' && arg[2] >= '0' && arg[2] <= '9') {
 		for i := range known {
-			if known[i].short == "D" {
+			if known[i].short == arg[1:2] {
 				return &known[i], arg[2:], true
 			}
 		}
@@ -163,28 +222,4 @@ func (f *flags) apply(env *stream.Env) {
 		env.AllowNonRestoredState()
 	}
 	env.SetArgs(f.rest)
-}
-
-// help prints usage, flags and configuration keys.
-func (p *program) help() {
-	w := p.stdout
-	fmt.Fprintf(w, "Usage: %s [flags] [arguments of the program]\n", p.name)
-	if p.usage != "" {
-		fmt.Fprintf(w, "\n%s\n", strings.TrimSpace(p.usage))
-	}
-	fmt.Fprintf(w, "\nFlags:\n")
-	for _, k := range known {
-		name := "    --" + k.long
-		if k.short != "" {
-			name = "-" + k.short + ", --" + k.long
-		}
-		if k.value != "" {
-			name += " " + k.value
-		}
-		fmt.Fprintf(w, "  %-34s %s\n", name, k.doc)
-	}
-	fmt.Fprintf(w, "\nConfiguration keys for -D:\n")
-	for _, d := range config.All() {
-		fmt.Fprintf(w, "  %s (%s, default %s)\n      %s\n", d.Key, d.Type, d.Default, d.Doc)
-	}
 }

@@ -48,9 +48,15 @@ func TestParseFlags(t *testing.T) {
 		{"--fromSavepoint x -allowNonRestoredState", base(func(f *flags) {
 			f.from, f.allowLost = "x", true
 		})},
-		{"-from file:///a=b --require-state", base(func(f *flags) {
-			f.from, f.requireState = "file:///a=b", true
+		{"-from latest --require-state", base(func(f *flags) {
+			f.from, f.requireState = "latest", true
 		})},
+		{"-p3 --from file:///a=b", base(func(f *flags) {
+			f.parallelism, f.from = "3", "file:///a=b"
+		})},
+		{"-s ./lastest", base(func(f *flags) { f.from = "./lastest" })},
+		{"-s chk-7 -p12x", base(func(f *flags) { f.from, f.parallelism = "chk-7", "12x" })},
+		{"-path x -p-1", base(func(f *flags) { f.rest = []string{"-path", "x", "-p-1"} })},
 		{"--name n --checkpoint-dir d --log-level debug", base(func(f *flags) {
 			f.name, f.checkpointDir, f.logLevel = "n", "d", "debug"
 		})},
@@ -89,6 +95,13 @@ func TestParseFlagsRefuses(t *testing.T) {
 		{[]string{"-D", "a"}, `flag -D "a": want key=value`},
 		{[]string{"-D=a=b"}, `flag -D "=a=b": want key=value`},
 		{[]string{"--require-state=false"}, `flag --require-state=false: takes no value`},
+		{[]string{"--require-state"}, `flag --require-state: want --from latest with it`},
+		{[]string{"--require-state", "-s", "a/b"},
+			`flag --require-state: want --from latest with it`},
+		{[]string{"-s", "lastest"}, `flag --from "lastest": did you mean "latest"? ` +
+			`(a directory of that name is "./lastest")`},
+		{[]string{"--from=Latest"}, `flag --from "Latest": did you mean "latest"? ` +
+			`(a directory of that name is "./Latest")`},
 	} {
 		if _, err := parseFlags(c.args); err == nil || err.Error() != c.want {
 			t.Errorf("%q: error %v, want %s", c.args, err, c.want)
@@ -166,6 +179,12 @@ func TestUsageErrors(t *testing.T) {
 			"flights: flag --log-level \"loud\": want debug, info, warn or error\n"},
 		{"-in x", func(e *stream.Env) error { return fmt.Errorf("cannot use %q", e.Args()) },
 			"flights: cannot use [\"-in\" \"x\"]\n"},
+		{"--paralelism 4 --from-latest -requirestate=x -x foo", nothing,
+			"flights: unknown argument \"--paralelism\": did you mean \"--parallelism\"?\n" +
+				"unknown argument \"4\"\n" +
+				"unknown argument \"--from-latest\": did you mean \"--from latest\"?\n" +
+				"unknown argument \"-requirestate=x\": did you mean \"--require-state\"?\n" +
+				"unknown argument \"-x\"\nunknown argument \"foo\"\n"},
 		{"", nothing, "flights: stream: build job \"flights\": " +
 			"the job has no operators; add a source and a sink\n"},
 		{"-D pipeline.operator-chainin=true", func(e *stream.Env) error {
@@ -207,7 +226,8 @@ func TestReport(t *testing.T) {
 		{result("CANCELED"), context.Canceled, nil, ExitCanceled, "job CANCELED: " + summary},
 		{result("FAILED"), failed, nil, ExitFailed, "job FAILED: disk full\n"},
 		{result("FAILED"), fmt.Errorf("run: %w", stream.ErrFenced), nil, ExitFenced,
-			"job: run: " + stream.ErrFenced.Error() + "\n"},
+			"job FENCED: another process took over the job \"job\"; run one of them under another " +
+				"--name\njob: run: " + stream.ErrFenced.Error() + "\n"},
 		{nil, failed, nil, ExitUsage, "flights: disk full\n"},
 	} {
 		var stderr bytes.Buffer
@@ -261,32 +281,5 @@ func TestNumbers(t *testing.T) {
 		if got := byteSize(n); got != want {
 			t.Errorf("byteSize(%d) = %q, want %q", n, got, want)
 		}
-	}
-}
-
-// Goal: notes and log lines stand above the progress line, which is erased first and at the
-// end; without a terminal there is no line. Method: compare what is written.
-func TestProgressLine(t *testing.T) {
-	var out bytes.Buffer
-	p := newProgressLine(&out)
-	p.show(stream.Progress{Status: "RUNNING"})
-	p.note("quiet")
-	p.finish()
-	if got := out.String(); got != "quiet\n" {
-		t.Errorf("without a terminal it writes %q", got)
-	}
-	out.Reset()
-	p.terminal = true
-	now := stream.Progress{Status: "RUNNING", Watermark: math.MinInt64}
-	p.show(now)
-	p.note("a note")
-	p.note("another")
-	p.show(now)
-	p.finish()
-	p.finish()
-	line := eraseLine + "RUNNING  0 records  0/s"
-	want := line + eraseLine + "a note\nanother\n" + line + eraseLine
-	if diff := cmp.Diff(want, out.String()); diff != "" {
-		t.Error(diff)
 	}
 }

@@ -19,20 +19,34 @@ import (
 type progressLine struct {
 	out      io.Writer
 	terminal bool
+	width    func() int // columns of the terminal
 	mu       struct {
 		sync.Mutex
-		shown bool
+		shown string // the line as it stands, "" for none
 		last  uint64
 		at    time.Time
 	}
 }
 
+// unknownWidth is taken for the width of a terminal that does not tell.
+const unknownWidth = 80
+
 func newProgressLine(out io.Writer) *progressLine {
-	p := &progressLine{out: out}
-	if file, ok := out.(*os.File); ok {
-		p.terminal = term.IsTerminal(int(file.Fd()))
+	p := &progressLine{out: out, terminal: isTerminal(out)}
+	p.width = func() int {
+		if file, ok := out.(*os.File); ok {
+			if width, _, err := term.GetSize(int(file.Fd())); err == nil && width > 0 {
+				return width
+			}
+		}
+		return unknownWidth
 	}
 	return p
+}
+
+func isTerminal(w io.Writer) bool {
+	file, ok := w.(*os.File)
+	return ok && term.IsTerminal(int(file.Fd()))
 }
 
 const eraseLine = "\r\x1b[K"
@@ -49,8 +63,18 @@ func (p *progressLine) show(now stream.Progress) {
 	if passed := at.Sub(p.mu.at); !p.mu.at.IsZero() && passed > 0 && now.RecordsIn >= p.mu.last {
 		rate = float64(now.RecordsIn-p.mu.last) / passed.Seconds()
 	}
-	p.mu.last, p.mu.at, p.mu.shown = now.RecordsIn, at, true
-	fmt.Fprint(p.out, eraseLine, progressText(now, rate))
+	p.mu.last, p.mu.at, p.mu.shown = now.RecordsIn, at, progressText(now, rate)
+	p.drawLocked(eraseLine)
+}
+
+// drawLocked draws the line as it stands behind other text, in one write. It leaves the last
+// column free, since some terminals begin a new line as soon as it is taken.
+func (p *progressLine) drawLocked(before string) {
+	line := p.mu.shown
+	if most := max(p.width()-1, 0); len(line) > most { // all of it is ASCII
+		line = line[:most]
+	}
+	_, _ = io.WriteString(p.out, before+line)
 }
 
 func progressText(now stream.Progress, rate float64) string {
@@ -71,33 +95,43 @@ func progressText(now stream.Progress, rate float64) string {
 }
 
 // note prints a line above the progress line.
-func (p *progressLine) note(text string) { fmt.Fprintln(p.above(), text) }
+func (p *progressLine) note(text string) {
+	_, _ = io.WriteString(p.above(p.out), text+"\n") // to be read by whoever still does
+}
 
 // finish removes the line.
 func (p *progressLine) finish() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.eraseLocked()
+	p.mu.shown = ""
 }
 
 func (p *progressLine) eraseLocked() {
-	if p.mu.shown {
-		fmt.Fprint(p.out, eraseLine)
-		p.mu.shown = false
+	if p.mu.shown != "" {
+		_, _ = io.WriteString(p.out, eraseLine)
 	}
 }
 
-// above returns a writer of whole lines that keeps them clear of the progress line.
-func (p *progressLine) above() io.Writer { return aboveLine{p} }
+// above returns a writer of whole lines to out, the progress line's or another on the same
+// terminal, that keeps them clear of the progress line.
+func (p *progressLine) above(out io.Writer) io.Writer { return aboveLine{p, out} }
 
-type aboveLine struct{ p *progressLine }
+type aboveLine struct {
+	p   *progressLine
+	out io.Writer
+}
 
 // Write writes b, whole lines, above the progress line.
 func (a aboveLine) Write(b []byte) (int, error) {
 	a.p.mu.Lock()
 	defer a.p.mu.Unlock()
 	a.p.eraseLocked()
-	return a.p.out.Write(b)
+	n, err := a.out.Write(b)
+	if a.p.mu.shown != "" {
+		a.p.drawLocked("")
+	}
+	return n, err
 }
 
 // grouped writes n with commas between thousands.

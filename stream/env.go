@@ -25,6 +25,7 @@ type Env struct {
 	files    *filesystem.Registry
 
 	args        []string
+	argsRead    bool
 	restoreFrom string
 	require     bool
 	allowLost   bool
@@ -76,7 +77,19 @@ func (e *Env) Files() *filesystem.Registry { return e.files }
 func (e *Env) SetArgs(args []string) { e.args = args }
 
 // Args returns the arguments of the program.
-func (e *Env) Args() []string { return e.args }
+func (e *Env) Args() []string {
+	e.argsRead = true
+	return e.args
+}
+
+// UnreadArgs returns the arguments of the program if Args was never called, else nil:
+// arguments that nobody looked at must be refused.
+func (e *Env) UnreadArgs() []string {
+	if e.argsRead {
+		return nil
+	}
+	return e.args
+}
 
 // Restore says where the job starts from: "" for a fresh start, "latest" for the newest
 // checkpoint under its name, else the directory of a checkpoint or its metadata file.

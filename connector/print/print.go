@@ -14,11 +14,13 @@ package print
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"strconv"
 	"sync"
+	"syscall"
 
 	"github.com/leat-io/leat/batch"
 	"github.com/leat-io/leat/connector"
@@ -29,8 +31,8 @@ import (
 
 // Options are the settings of a Sink. The zero value prints to the standard output.
 type Options struct {
-	// Output is where to print; default the standard output. Each Write of the sink is one call,
-	// none of them concurrent.
+	// Output is where to print; default what SetDefaultOutput was given, else the standard
+	// output. Each Write of the sink is one call, none of them concurrent.
 	Output io.Writer
 	// Identifier starts every line, before the subtask: "id:2> ", or "id> " of a single one.
 	Identifier string
@@ -50,9 +52,39 @@ func NewSink(options Options) *Sink {
 	s := &Sink{identifier: options.Identifier}
 	s.mu.output = options.Output
 	if s.mu.output == nil {
-		s.mu.output = os.Stdout
+		s.mu.output = &standard
 	}
 	return s
+}
+
+// SetDefaultOutput makes w the output of all sinks without Options.Output, those made before
+// as well; nil is the standard output. Whoever owns the terminal calls it before jobs run, for
+// example to keep rows clear of a progress line: app.Main does. Each Write is one call with
+// whole lines, none of them concurrent. Safe for concurrent use.
+func SetDefaultOutput(w io.Writer) {
+	standard.mu.Lock()
+	defer standard.mu.Unlock()
+	standard.mu.output = w
+}
+
+// defaultOutput passes on to what SetDefaultOutput was given.
+type defaultOutput struct {
+	mu struct {
+		sync.Mutex
+		output io.Writer // nil = the standard output
+	}
+}
+
+var standard defaultOutput
+
+// Write implements io.Writer.
+func (d *defaultOutput) Write(b []byte) (int, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.mu.output == nil {
+		return os.Stdout.Write(b)
+	}
+	return d.mu.output.Write(b)
 }
 
 // NewWriter implements connector.Sink.
@@ -100,7 +132,11 @@ func (w *writer) Write(_ context.Context, rows *batch.Columns, selection []uint1
 	defer w.sink.mu.Unlock()
 	// The lock is held over I/O for the sake of whole lines.
 	if _, err := w.sink.mu.output.Write(w.buffer); err != nil {
-		return fault.External(fmt.Errorf("print: write rows: %w", err), fault.RetryLater)
+		retry := fault.RetryLater
+		if errors.Is(err, syscall.EPIPE) {
+			retry = fault.RetryNever // whoever read the pipe is gone
+		}
+		return fault.External(fmt.Errorf("print: write rows: %w", err), retry)
 	}
 	return nil
 }

@@ -3,6 +3,8 @@ package print
 import (
 	"bytes"
 	"errors"
+	"os"
+	"syscall"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -72,15 +74,55 @@ func TestOneColumn(t *testing.T) {
 	}
 }
 
-type broken struct{}
+type broken struct{ err error }
 
-func (broken) Write([]byte) (int, error) { return 0, errors.New("broken pipe") }
+func (b broken) Write([]byte) (int, error) { return 0, b.err }
 
-// TestBrokenOutput checks that a failing output is an external fault.
+// TestBrokenOutput checks that a failing output is an external fault, which time may cure unless
+// the reader of a pipe is gone.
 func TestBrokenOutput(t *testing.T) {
-	w, _ := NewSink(Options{Output: broken{}}).NewWriter(t.Context(), &connector.Env{})
-	err := w.Write(t.Context(), rows(), nil)
-	if fault.DomainOf(err) != fault.DomainExternal {
-		t.Fatalf("got %v", err)
+	for _, test := range []struct {
+		err  error
+		want fault.Retry
+	}{
+		{errors.New("disk full"), fault.RetryLater},
+		{&os.PathError{Op: "write", Path: "stdout", Err: syscall.EPIPE}, fault.RetryNever},
+	} {
+		sink := NewSink(Options{Output: broken{test.err}})
+		w, _ := sink.NewWriter(t.Context(), &connector.Env{})
+		err := w.Write(t.Context(), rows(), nil)
+		if fault.DomainOf(err) != fault.DomainExternal || fault.RetryOf(err) != test.want ||
+			!errors.Is(err, test.err) {
+			t.Errorf("%v: got %v, retry %v", test.err, err, fault.RetryOf(err))
+		}
+	}
+}
+
+// TestDefaultOutput checks that sinks without an output of their own follow SetDefaultOutput, also
+// those made before, and the others do not.
+func TestDefaultOutput(t *testing.T) {
+	var first, second, own bytes.Buffer
+	defer SetDefaultOutput(nil)
+	write := func(sink *Sink) {
+		t.Helper()
+		w, err := sink.NewWriter(t.Context(), &connector.Env{Parallelism: 1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := w.Write(t.Context(), rows(), []uint16{1}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	sink, other := NewSink(Options{}), NewSink(Options{Output: &own})
+	SetDefaultOutput(&first)
+	write(sink)
+	write(other)
+	SetDefaultOutput(&second)
+	write(sink)
+	write(NewSink(Options{}))
+	const line = "+I[null, null, null, null]\n"
+	got := []string{first.String(), second.String(), own.String()}
+	if diff := cmp.Diff([]string{line, line + line, line}, got); diff != "" {
+		t.Error(diff)
 	}
 }
