@@ -240,16 +240,30 @@ func (w *worker) connect(
 			w.markCommitted(ctx, found.Meta.Header.CheckpointId)
 		}
 	}
-	for _, c := range w.committers {
-		if err := c.committer.CleanUp(ctx); err != nil {
-			return nil, fmt.Errorf("clean up sink %q: %w", c.uid, err)
-		}
+	if err := w.cleanUp(ctx, found); err != nil {
+		return nil, err
 	}
 	var restored *meta.Checkpoint
 	if found != nil {
 		restored = found.Meta
 	}
 	return w.makeEnumerators(ctx, attempt, restored)
+}
+
+// cleanUp removes what earlier attempts of the sinks left. After a start from another
+// checkpoint than the newest, what looks like a leftover may be the prepared output of a newer
+// checkpoint that is complete and not committed: until this job has completed a checkpoint
+// itself, the next start by name continues from that one.
+func (w *worker) cleanUp(ctx context.Context, found *store.Found) error {
+	if found != nil && !found.Newest {
+		return nil
+	}
+	for _, c := range w.committers {
+		if err := c.committer.CleanUp(ctx); err != nil {
+			return fmt.Errorf("clean up sink %q: %w", c.uid, err)
+		}
+	}
+	return nil
 }
 
 func (w *worker) makeEnumerators(
