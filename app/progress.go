@@ -67,11 +67,14 @@ func (p *progressLine) show(now stream.Progress) {
 	p.drawLocked(eraseLine)
 }
 
-// drawLocked draws the line as it stands behind other text, in one write. It leaves the last
-// column free, since some terminals begin a new line as soon as it is taken.
+// freeColumns stay free at the end of the line: for the ^C which a terminal echoes there, and
+// since some terminals begin a new line as soon as the last column is taken.
+const freeColumns = 3
+
+// drawLocked draws the line as it stands behind other text, in one write.
 func (p *progressLine) drawLocked(before string) {
 	line := p.mu.shown
-	if most := max(p.width()-1, 0); len(line) > most { // all of it is ASCII
+	if most := max(p.width()-freeColumns, 0); len(line) > most { // all of it is ASCII
 		line = line[:most]
 	}
 	_, _ = io.WriteString(p.out, before+line)

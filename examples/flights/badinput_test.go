@@ -15,6 +15,9 @@ import (
 func refused(t *testing.T, code int, name string, args []string, texts ...string) {
 	t.Helper()
 	end := start(t, name, args...).expect(code, texts...)
+	if n := strings.Count(end.stderr, "not defined"); n > 1 {
+		t.Errorf("it says %d times what is not defined: %v", n, end)
+	}
 	if end.stdout != "" {
 		t.Errorf("a refused run printed %q", end.stdout)
 	}
@@ -42,6 +45,9 @@ func TestBadFlags(t *testing.T) {
 		},
 		{"parallelism", 2, []string{"-p", "0"}, []string{`"parallelism.default"`}},
 		{"unknown flag", 2, []string{"-ratte", "5"}, []string{"-ratte"}},
+		{"argument", 2, []string{"more.csv"}, []string{`unknown arguments ["more.csv"]`}},
+		{"nearly latest", 2, []string{"-s", "lastest"}, []string{`did you mean "latest"`}},
+		{"state of nothing", 2, []string{"--require-state"}, []string{"--from latest"}},
 		{"bad rows", 2, []string{"-bad-rows", "eat"}, []string{`"eat"`, "fail or skip"}},
 		{
 			"no checkpoint", 2, []string{"--from", "latest", "--require-state"},

@@ -10,6 +10,7 @@ package main
 import (
 	"flag"
 	"fmt"
+	"io"
 	"os"
 	"time"
 
@@ -60,6 +61,7 @@ type settings struct {
 func main() {
 	var s settings
 	flags := flag.NewFlagSet("flights", flag.ContinueOnError)
+	flags.SetOutput(io.Discard) // what is wrong is returned
 	flags.StringVar(&s.in, "in", "examples/flights/data/*.csv.gz", "files with flights")
 	flags.StringVar(&s.out, "out", "flights-out", "directory for the results")
 	flags.StringVar(&s.bad, "bad-rows", "fail", "rows that cannot be read: fail or skip")
@@ -68,6 +70,9 @@ func main() {
 		func(env *stream.Env) error {
 			if err := flags.Parse(env.Args()); err != nil {
 				return err
+			}
+			if flags.NArg() > 0 {
+				return fmt.Errorf("unknown arguments %q: files are given with -in", flags.Args())
 			}
 			return build(env, s)
 		},

@@ -78,6 +78,14 @@ type child struct {
 // start starts a program, in a directory of its own. It does not outlive the test.
 func start(t *testing.T, name string, args ...string) *child {
 	t.Helper()
+	return startWith(t, name, func(*exec.Cmd) {}, args...)
+}
+
+// startWith is start with a command that prepare may change, its output for example.
+func startWith(
+	t *testing.T, name string, prepare func(*exec.Cmd), args ...string,
+) *child {
+	t.Helper()
 	path := program(t, name)
 	ctx, cancel := context.WithTimeout(context.Background(), hang)
 	c := &child{t: t, ctx: ctx, done: make(chan struct{})}
@@ -86,6 +94,7 @@ func start(t *testing.T, name string, args ...string) *child {
 	c.command.Stdout, c.command.Stderr = &c.stdout, &c.stderr
 	c.command.Cancel = func() error { return c.command.Process.Signal(syscall.SIGQUIT) }
 	c.command.WaitDelay = time.Second // then it is killed, stopped or not
+	prepare(c.command)
 	if err := c.command.Start(); err != nil {
 		cancel()
 		t.Fatal(err)

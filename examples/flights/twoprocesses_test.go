@@ -21,7 +21,7 @@ func kept(t *testing.T, before, after map[string]string) {
 	}
 }
 
-const takenOver = "taken over by another process"
+const takenOver = `flights FENCED: another process took over the job "flights"; run one of`
 
 // TestTwoProcesses runs two processes of one job name: the second continues what the first
 // has done, the first stops and deletes nothing, and the files equal those of one undisturbed
