@@ -106,8 +106,9 @@ func TestEngineCopies(t *testing.T) {
 	for _, f := range forms {
 		t.Run(f.name, func(t *testing.T) {
 			a := newAttack()
+			a.rate = 10000
 			a.stopAt(a.numbers)
-			a.mustEnd(t, "SUSPENDED")
+			a.mustStop(t)
 			found := a.newest(t)
 			if files := slices.Collect(found.Meta.Files); len(files) == 0 {
 				t.Fatal("all state lies in the metadata: nothing is tested")
@@ -119,7 +120,7 @@ func TestEngineCopies(t *testing.T) {
 			}
 			a.interval, a.parallelism = "1 h", 3
 			a.stopAt(a.numbers / 4)
-			a.mustEnd(t, "SUSPENDED")
+			a.mustStop(t)
 			a.newest(t)
 			if root != oldRoot {
 				a.remove(t, oldRoot)
