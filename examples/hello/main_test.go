@@ -25,7 +25,7 @@ func TestHello(t *testing.T) {
 			t.Errorf("parallelism %s: %d lines, want 100", p, len(lines))
 		}
 		for digit := range 10 {
-			want := "+I[" + string(rune('0'+digit)) + ", " + sums[digit] + "]"
+			want := "+I[" + string(rune('0'+digit)) + ", " + totals[digit] + "]"
 			if !strings.Contains(string(out), want) {
 				t.Errorf("parallelism %s: no line %s", p, want)
 			}
@@ -33,5 +33,5 @@ func TestHello(t *testing.T) {
 	}
 }
 
-// sums are those of 0+10+...+90 plus ten times the digit.
-var sums = [10]string{"450", "460", "470", "480", "490", "500", "510", "520", "530", "540"}
+// totals are those of 0+10+...+90 plus ten times the digit.
+var totals = [10]string{"450", "460", "470", "480", "490", "500", "510", "520", "530", "540"}

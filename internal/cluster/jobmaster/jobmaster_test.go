@@ -3,6 +3,7 @@ package jobmaster_test
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -183,6 +184,9 @@ func messageOf(
 		status := &protocol.TaskStatus{Task: task, State: protocol.TaskState(s)}
 		if w[0] == "failed" {
 			status.Failure = &protocol.Failure{Message: "planted", Domain: "user"}
+			if slices.Contains(w, "gone") {
+				status.Failure.Domain = "external"
+			}
 		}
 		e.Body = &protocol.Envelope_TaskStatus{TaskStatus: status}
 	}

@@ -75,7 +75,11 @@ func (m *Master) taskStatus(now time.Time, s *protocol.TaskStatus) []Effect {
 			Kind: NoteTaskFailed, Task: m.taskName(t.ID), Attempt: m.attempt,
 			Reason: err.Error(),
 		}
-		effects := m.fail(now, err, false)
+		// The world outside said that it will not be different next time. A fault of the user
+		// is tried again, as in Flink: it may lie in what the function met, not in itself.
+		hopeless := fault.DomainOf(err) == fault.DomainExternal &&
+			fault.RetryOf(err) == fault.RetryNever
+		effects := m.fail(now, err, hopeless)
 		if len(effects) > 0 {
 			if n, ok := effects[0].(Note); ok && n.Kind == NoteFailure {
 				effects = effects[1:] // The task's note says it already.
