@@ -173,3 +173,24 @@ func TestEngineOlderCheckpoint(t *testing.T) {
 	}
 	a.check(t)
 }
+
+// Goal: windows of another size are refused before any task runs: the panes of the
+// checkpoint would take in records of windows that only end with theirs. Method: stop inside
+// windows, continue with twice the size, then with the old one.
+func TestEngineOtherWindow(t *testing.T) {
+	a := newAttack()
+	a.numbers, a.rate = 60000, 10000
+	a.stopAt(3000)
+	a.mustEnd(t, "SUSPENDED")
+	a.undisturbed()
+	window := a.window
+	a.window = 2 * window
+	_, err := a.run(t, t.Context())
+	want := "window-aggregate(300 ms, offset 0 ms)"
+	if err == nil || !strings.Contains(err.Error(), want) {
+		t.Fatalf("error %v, want one that names %s", err, want)
+	}
+	a.window = window
+	a.mustEnd(t, "FINISHED")
+	a.check(t)
+}

@@ -37,10 +37,9 @@ type (
 )
 
 const (
-	clearAt    = 5 // the count at which the state of a key is cleared
-	buckets    = 13
-	windowSize = 300
-	padding    = "state that is too large to lie in the metadata of a checkpoint"
+	clearAt = 5 // the count at which the state of a key is cleared
+	buckets = 13
+	padding = "state that is too large to lie in the metadata of a checkpoint"
 )
 
 // attack is a job and what is done to it.
@@ -48,6 +47,7 @@ type attack struct {
 	files                 *filesystem.Registry
 	root                  string // of checkpoints
 	numbers, keys         int64
+	window                time.Duration
 	rate                  int
 	parallelism, retained int
 	attempts              int // restarts
@@ -65,7 +65,7 @@ type attack struct {
 func newAttack() *attack {
 	return &attack{
 		files: filesystem.NewRegistry(mem.New(mem.Options{})), root: "mem://test/checkpoints",
-		numbers: 6000, keys: 1500, rate: 30000, parallelism: 2, retained: 1,
+		numbers: 6000, keys: 1500, window: 300 * time.Millisecond, rate: 30000, parallelism: 2, retained: 1,
 		interval: "3 ms", backend: "hashmap",
 	}
 }
@@ -217,7 +217,7 @@ func (a *attack) run(t *testing.T, ctx context.Context) (*stream.Result, error) 
 	stream.SinkTo(counts, "counted", sinkFor[counted](t, "counted"))
 	sums := stream.Aggregate(stream.Tumbling(
 		stream.KeyBy(counts, func(c counted) int64 { return c.ID % buckets }),
-		windowSize*time.Millisecond), "windows",
+		a.window), "windows",
 		stream.AggregatorFunc[counted, sum](func(s *sum, c counted) { s.Count++; s.Sum += c.ID }),
 		func(bucket int64, w stream.Window, s *sum) sum {
 			return sum{bucket, int64(w.Start), s.Count, s.Sum}
@@ -281,6 +281,7 @@ func (a *attack) check(t *testing.T) {
 	t.Helper()
 	type pair struct{ a, b int64 }
 	wantIDs, wantCounts, wantSums := map[int64]int{}, map[pair]int{}, map[sum]int{}
+	window := a.window.Milliseconds()
 	counts, sums := map[int64]int64{}, map[pair]*sum{}
 	for id := range a.numbers {
 		wantIDs[id]++
@@ -290,7 +291,7 @@ func (a *attack) check(t *testing.T) {
 		if counts[key] == clearAt {
 			counts[key] = 0
 		}
-		at := pair{id % buckets, id / windowSize * windowSize}
+		at := pair{id % buckets, id / window * window}
 		if sums[at] == nil {
 			sums[at] = &sum{Bucket: at.a, Start: at.b}
 		}

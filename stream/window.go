@@ -45,6 +45,14 @@ func Tumbling[K, T any](
 	return w
 }
 
+// kind describes the state of the windows in checkpoints. A pane is named by the end of its
+// window alone, so that size and offset are part of what must not change: the records of
+// another size would go into panes that happen to end with theirs.
+func (w *WindowedStream[K, T]) kind() string {
+	offset := (w.offset%w.size + w.size) % w.size
+	return fmt.Sprintf("window-aggregate(%d ms, offset %d ms)", w.size, offset)
+}
+
 // Aggregator folds the records of a window into an accumulator A. It must not change itself:
 // all subtasks share it. A is a struct of bools, numbers, strings, []byte and
 // eventtime.Timestamp; it starts as its zero value.
@@ -80,7 +88,7 @@ func Aggregate[K, T, A, R any](
 	})
 	if err == nil {
 		t.descriptors = []*protocol.StateDescriptor{{
-			Name: "window-contents", Kind: "window-aggregate", KeySchema: k.name,
+			Name: "window-contents", Kind: w.kind(), KeySchema: k.name,
 			ValueSchema: codec.Layout().Describe(), HashId: 1,
 		}}
 	}
