@@ -65,8 +65,8 @@ type attack struct {
 func newAttack() *attack {
 	return &attack{
 		files: filesystem.NewRegistry(mem.New(mem.Options{})), root: "mem://test/checkpoints",
-		numbers: 6000, keys: 1500, window: 300 * time.Millisecond, rate: 30000, parallelism: 2, retained: 1,
-		interval: "3 ms", backend: "hashmap",
+		numbers: 6000, keys: 1500, window: 300 * time.Millisecond, rate: 30000,
+		parallelism: 2, retained: 1, interval: "3 ms", backend: "hashmap",
 	}
 }
 
