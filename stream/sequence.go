@@ -159,6 +159,7 @@ func (s *sequence[T]) Poll(context.Context) (operator.PollStatus, error) {
 
 func (s *sequence[T]) emit(p *progression, n int) {
 	at, record, timestamp := s.factory.at, s.record, s.factory.settings.timestamp
+	failure := s.env.Failure
 	end := p.next + int64(n)*p.step
 	if p.end >= 0 && end > p.end {
 		end = p.end
@@ -173,7 +174,7 @@ func (s *sequence[T]) emit(p *progression, n int) {
 		}
 		record(v, ts)
 		emitted++
-		if s.env.Failure.Failed() {
+		if failure.Failed() {
 			return
 		}
 	}

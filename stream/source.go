@@ -202,7 +202,7 @@ func (s *source[T]) emit() (operator.PollStatus, error) {
 		return operator.PollWait, nil
 	}
 	split := &s.splits[s.polled.Split]
-	record, timestamp := s.record, s.factory.settings.timestamp
+	record, timestamp, failure := s.record, s.factory.settings.timestamp, s.env.Failure
 	for _, v := range s.items[s.at : s.at+n] {
 		ts := eventtime.None
 		if timestamp != nil {
@@ -210,8 +210,8 @@ func (s *source[T]) emit() (operator.PollStatus, error) {
 			split.max = max(split.max, ts)
 		}
 		record(v, ts)
-		if s.env.Failure.Failed() {
-			return operator.PollEnd, s.env.Failure.Err()
+		if failure.Failed() {
+			return operator.PollEnd, failure.Err()
 		}
 	}
 	s.at += n
@@ -226,7 +226,7 @@ func (s *source[T]) emit() (operator.PollStatus, error) {
 
 // finishBatch is called when all rows of a Poll have been emitted.
 func (s *source[T]) finishBatch() {
-	clear(s.items)
+	// Not cleared: the strings of one batch at most stay alive until the next one.
 	s.items, s.at = s.items[:0], 0
 	if s.polled.Ended {
 		s.endSplit(s.polled.Split)
