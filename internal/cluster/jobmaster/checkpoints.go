@@ -29,6 +29,7 @@ func (m *Master) carryOut(now time.Time, e coordinator.Effect) []Effect {
 	case coordinator.Trigger:
 		return m.trigger(now, e)
 	case coordinator.Publish:
+		m.watchStore(now, e.ID, stepPublish)
 		return []Effect{Publish(e)}
 	case coordinator.NotifyComplete:
 		note := Note{
@@ -55,6 +56,7 @@ func (m *Master) carryOut(now time.Time, e coordinator.Effect) []Effect {
 			}}
 		})...)
 	case coordinator.Commit:
+		m.watchStore(now, e.ID, stepCommit)
 		return []Effect{Commit{ID: e.ID}}
 	case coordinator.Done:
 		return m.done(now, e.Kind)

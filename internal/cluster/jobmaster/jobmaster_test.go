@@ -24,7 +24,7 @@ func TestMain(m *testing.M) { leaktest.Main(m) }
 // one source task (0/0) and one sink task (1/0); one input a line, "<seconds>: <input>",
 // compared with the effects written down there.
 //
-//	new restarts=N delay=.. interval=..
+//	new restarts=N delay=.. interval=.. timeout=..
 //	step
 func TestScenarios(t *testing.T) {
 	datadriven.Walk(t, "testdata", func(t *testing.T, path string) {
@@ -70,6 +70,8 @@ func optionsOf(t *testing.T, d *datadriven.TestData) jobmaster.Options {
 			o.Restarts.Delay, err = time.ParseDuration(a.Vals[0])
 		case "interval":
 			o.Checkpoint.Interval, err = time.ParseDuration(a.Vals[0])
+		case "timeout":
+			o.Checkpoint.Timeout, err = time.ParseDuration(a.Vals[0])
 		}
 		if err != nil {
 			d.Fatalf(t, "%v", err)
@@ -197,6 +199,9 @@ func show(e jobmaster.Effect) string {
 	switch e := e.(type) {
 	case jobmaster.Note:
 		text := "note: " + string(e.Kind)
+		if e.Kind == jobmaster.NoteCheckpointSlow && !e.IsWarning() {
+			text += " (no warning)"
+		}
 		for _, a := range e.Attrs() {
 			text += " " + a.String()
 		}

@@ -82,6 +82,9 @@ type Master struct {
 	// alignment and pause are the longest of the tasks so far, in microseconds.
 	alignment, pause int64
 	cause            error // behind the input being handled, for FailJob
+
+	outside slowCheckpoint
+	lookAt  time.Time // of the newest alarm that warn asked for
 }
 
 // New returns a master that waits for Start.
@@ -112,6 +115,7 @@ func (m *Master) Step(now time.Time, in Input) []Effect {
 	m.cause = nil
 	effects := m.take(now, in)
 	effects = append(effects, m.proceed(now)...)
+	effects = append(effects, m.warn(now)...)
 	for i, e := range effects {
 		if n, ok := e.(Note); ok {
 			n.At = now
@@ -135,11 +139,13 @@ func (m *Master) take(now time.Time, in Input) []Effect {
 		return m.splitsFailed(now, in)
 	case Published:
 		m.cause = in.Err
+		m.answered(in.ID)
 		return m.coordinate(now, coordinator.Published{
 			ID: in.ID, Outcome: in.Outcome, Reason: reasonOf(in.Err),
 		})
 	case Committed:
 		m.cause = in.Err
+		m.answered(in.ID)
 		effects := m.coordinate(now, coordinator.Committed{ID: in.ID, Reason: reasonOf(in.Err)})
 		if in.Err == nil {
 			note := Note{Kind: NoteCheckpointCommitted, Checkpoint: in.ID}

@@ -17,6 +17,7 @@ const (
 	NoteCheckpointCompleted NoteKind = "checkpoint completed"
 	NoteCheckpointCommitted NoteKind = "checkpoint committed"
 	NoteCheckpointAborted   NoteKind = "checkpoint aborted"
+	NoteCheckpointSlow      NoteKind = "checkpoint is held up; no other can begin"
 	NoteRestarting          NoteKind = "job restarts after a pause"
 	NoteSkipped             NoteKind = "newer runs of this name completed no checkpoint"
 	NoteStopping            NoteKind = "job is to stop with a checkpoint"
@@ -37,8 +38,10 @@ type Note struct {
 	Task           string
 	Checkpoint     uint64
 	CheckpointKind string
-	Duration       time.Duration // from trigger to completion
-	StateBytes     int64         // written for the checkpoint
+	// Duration is the time from trigger to completion, the pause before a restart, or how
+	// long something has taken that is not over.
+	Duration   time.Duration
+	StateBytes int64 // written for the checkpoint
 	// Alignment and Pause are the longest of all tasks: waiting for barriers, and not
 	// handling records while the state version flipped.
 	Alignment, Pause time.Duration
@@ -80,8 +83,8 @@ func (n Note) Attrs() []slog.Attr {
 // person may have expected it to have.
 func (n Note) IsWarning() bool {
 	switch n.Kind {
-	case NoteTaskFailed, NoteFailure, NoteRestarting, NoteCheckpointAborted, NoteEmpty,
-		NoteNewLineage, NoteSkipped:
+	case NoteTaskFailed, NoteFailure, NoteRestarting, NoteCheckpointAborted,
+		NoteCheckpointSlow, NoteEmpty, NoteNewLineage, NoteSkipped:
 		return true
 	}
 	return false
