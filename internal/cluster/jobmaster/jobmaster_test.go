@@ -199,8 +199,8 @@ func show(e jobmaster.Effect) string {
 	switch e := e.(type) {
 	case jobmaster.Note:
 		text := "note: " + string(e.Kind)
-		if e.Kind == jobmaster.NoteCheckpointSlow && !e.IsWarning() {
-			text += " (no warning)"
+		if e.IsWarning() {
+			text = "warning: " + string(e.Kind)
 		}
 		for _, a := range e.Attrs() {
 			text += " " + a.String()

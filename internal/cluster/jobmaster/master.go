@@ -247,6 +247,9 @@ func (m *Master) fail(now time.Time, err error, final bool) []Effect {
 	switch m.goal {
 	case goalFail, goalCancel, goalSuspend:
 		return nil // What fails on the way out does not matter any more.
+	case goalFinish:
+		// All work is committed: another attempt would have nothing to do but close.
+		return []Effect{Note{Kind: NoteCloseFailed, Attempt: m.attempt, Reason: err.Error()}}
 	case goalRestart:
 		if !final {
 			return nil

@@ -13,6 +13,7 @@ const (
 	NoteStatus              NoteKind = "job status changed"
 	NoteTaskFailed          NoteKind = "task failed"
 	NoteFailure             NoteKind = "attempt failed"
+	NoteCloseFailed         NoteKind = "closing failed; all work is committed"
 	NoteCheckpointTriggered NoteKind = "checkpoint triggered"
 	NoteCheckpointCompleted NoteKind = "checkpoint completed"
 	NoteCheckpointCommitted NoteKind = "checkpoint committed"
@@ -83,8 +84,8 @@ func (n Note) Attrs() []slog.Attr {
 // person may have expected it to have.
 func (n Note) IsWarning() bool {
 	switch n.Kind {
-	case NoteTaskFailed, NoteFailure, NoteRestarting, NoteCheckpointAborted,
-		NoteCheckpointSlow, NoteEmpty, NoteNewLineage, NoteSkipped:
+	case NoteTaskFailed, NoteFailure, NoteCloseFailed, NoteRestarting,
+		NoteCheckpointAborted, NoteCheckpointSlow, NoteEmpty, NoteNewLineage, NoteSkipped:
 		return true
 	}
 	return false

@@ -75,6 +75,10 @@ func (m *Master) taskStatus(now time.Time, s *protocol.TaskStatus) []Effect {
 			Kind: NoteTaskFailed, Task: m.taskName(t.ID), Attempt: m.attempt,
 			Reason: err.Error(),
 		}
+		if m.goal == goalFinish {
+			note.Kind = NoteCloseFailed
+			return []Effect{note}
+		}
 		// The world outside said that it will not be different next time. A fault of the user
 		// is tried again, as in Flink: it may lie in what the function met, not in itself.
 		hopeless := fault.DomainOf(err) == fault.DomainExternal &&

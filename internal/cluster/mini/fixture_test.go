@@ -168,6 +168,7 @@ type ledger struct {
 	cleaned   int
 	written   chan struct{}                 // closed by the first Write; may be nil
 	onCommit  func(checkpoint uint64) error // may be nil; no lock is held
+	onClose   func() error                  // of writers; may be nil
 }
 
 func (l *ledger) NewWriter(_ context.Context, env *connector.Env) (connector.Writer, error) {
@@ -235,7 +236,12 @@ func (w *ledgerWriter) Prepare(
 	w.rows = nil
 	return []connector.Committable{{Version: 1, Data: data}}, err
 }
-func (w *ledgerWriter) Close() error { return nil }
+func (w *ledgerWriter) Close() error {
+	if w.ledger.onClose != nil {
+		return w.ledger.onClose()
+	}
+	return nil
+}
 
 type ledgerCommitter struct{ ledger *ledger }
 

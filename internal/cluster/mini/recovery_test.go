@@ -85,6 +85,32 @@ func TestFailure(t *testing.T) {
 	}
 }
 
+// Goal: an error, or panic, of user code on closing does not start a job again whose work is
+// all committed, and is told. Method: fail each time a writer is closed.
+func TestCloseFails(t *testing.T) {
+	for _, panics := range []bool{false, true} {
+		sink := &ledger{onClose: func() error {
+			if panics {
+				panic("planted on closing")
+			}
+			return errors.New("planted on closing")
+		}}
+		j := newJob(t, newStore(), &numbers{splits: 5, perSplit: 100, holdAt: -1}, sink)
+		j.env.SetParallelism(2)
+		j.env.Set("restart-strategy.type", "fixed-delay")
+		r, err := j.build().env.Execute(t.Context())
+		if err != nil || r.Status != "FINISHED" || r.Last.Restarts != 0 {
+			t.Fatalf("%+v, %v", r, err)
+		}
+		j.checkRows(t, 500)
+		for _, part := range []string{"level=WARN", "closing failed", "planted on closing"} {
+			if !j.log.says(part) {
+				t.Errorf("the log does not say %q", part)
+			}
+		}
+	}
+}
+
 // stopHeld runs the job until the sink has seen records, then stops it with a checkpoint.
 func stopHeld(t *testing.T, files *filesystem.Registry, sink *ledger, p int) *stream.Result {
 	t.Helper()
