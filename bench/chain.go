@@ -8,16 +8,11 @@ import (
 	"github.com/leat-io/leat/stream"
 )
 
-// bid is a record that Go keeps in registers; wideBid is one it does not: a function that
-// returns a struct of more than four fields builds it in memory, which costs every such call
-// some ten nanoseconds, in a loop that does not inline it as in the engine.
+// bid is a record that Go keeps in registers. One of more than four fields it does not: a
+// function that returns such a struct builds it in memory, which costs every call some ten
+// nanoseconds, in a loop that does not inline it as in the engine.
 type bid struct {
 	Auction, Bidder, Price, Time int64
-}
-
-type wideBid struct {
-	Auction, Bidder, Price, Time int64
-	Channel                      string
 }
 
 const chainRecords = 20_000_000
@@ -39,7 +34,7 @@ func interesting(b bid) bool { return b.Auction%4 != 0 }
 func chainSuite(rounds int) error {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
 	var allocations float64
-	all, err := alternate(rounds, "ns/event",
+	all, err := alternate(rounds, "ns/record",
 		contender{"hand-fused loop", fusedLoop},
 		contender{"engine, 1 map", func() (float64, error) {
 			v, a, err := chainJob(1)
@@ -53,9 +48,9 @@ func chainSuite(rounds int) error {
 	if err != nil {
 		return err
 	}
-	verdict("engine above the loop", all[1].median()-all[0].median(), "at most", 15, "ns/event")
-	verdict("each further map", (all[2].median()-all[1].median())/5, "at most", 3, "ns/event")
-	verdict("allocations", allocations, "at most", 0.001, "per event")
+	verdict("engine above the loop", all[1].median()-all[0].median(), "at most", 15, "ns/record")
+	verdict("each further map", (all[2].median()-all[1].median())/5, "at most", 3, "ns/record")
+	verdict("allocations", allocations, "at most", 0.001, "per record")
 	return nil
 }
 
@@ -74,7 +69,7 @@ func fusedLoop() (float64, error) {
 	return float64(cpuTime()-start) / chainRecords, nil
 }
 
-// chainJob returns CPU time and allocations per event.
+// chainJob returns CPU time and allocations per record.
 func chainJob(maps int) (nanos, allocations float64, err error) {
 	env, err := benchEnv("chain")
 	if err != nil {

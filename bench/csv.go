@@ -9,7 +9,6 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
-	"strconv"
 	"time"
 
 	"github.com/leat-io/leat/connector/file"
@@ -41,7 +40,7 @@ func csvSuite(rounds int) error {
 	if err := writeFlights(name); err != nil {
 		return err
 	}
-	all, err := alternate(rounds, "ns/event",
+	all, err := alternate(rounds, "ns/record",
 		contender{"hand-written decode loop", func() (float64, error) { return csvLoop(name) }},
 		contender{"engine", func() (float64, error) { return csvJob(name) }})
 	if err != nil {
@@ -178,8 +177,7 @@ func csvJob(name string) (float64, error) {
 	}
 	nanos := float64(cpuTime()-start) / csvRecords
 	if total != csvTotal {
-		return 0, fmt.Errorf("the job summed %s, the loop %s", strconv.FormatInt(total, 10),
-			strconv.FormatInt(csvTotal, 10))
+		return 0, fmt.Errorf("the job summed %d, the loop %d", total, csvTotal)
 	}
 	return nanos, nil
 }

@@ -27,28 +27,25 @@ func benchEnv(name string) (*job, error) {
 	return &job{Env: env, dir: dir}, nil
 }
 
-// run executes the job to its end.
+// run executes the job to the end of its input.
 func (j *job) run(ctx context.Context) (*stream.Result, error) {
-	defer os.RemoveAll(j.dir)
-	result, err := j.Execute(ctx)
-	if err != nil {
-		return nil, err
-	}
-	if result.Status != "FINISHED" {
-		return nil, fmt.Errorf("job %s", result.Status)
-	}
-	return result, nil
+	return j.runTo(ctx, "FINISHED")
 }
 
 // runUntilStopped executes a job that is stopped from outside.
 func (j *job) runUntilStopped(ctx context.Context) (*stream.Result, error) {
+	return j.runTo(ctx, "SUSPENDED")
+}
+
+// runTo executes the job, which must end with a status.
+func (j *job) runTo(ctx context.Context, status string) (*stream.Result, error) {
 	defer os.RemoveAll(j.dir)
 	result, err := j.Execute(ctx)
 	if err != nil {
 		return nil, err
 	}
-	if result.Status != "SUSPENDED" {
-		return nil, fmt.Errorf("job %s", result.Status)
+	if result.Status != status {
+		return nil, fmt.Errorf("the job ended %s, want %s", result.Status, status)
 	}
 	return result, nil
 }

@@ -50,7 +50,7 @@ func keyedSuite(rounds int) error {
 			return wall, err
 		}
 	}
-	whole, err := alternate(rounds, "ns/event, whole job",
+	whole, err := alternate(rounds, "ns/record, whole job",
 		contender{"row table", wall("hashmap")}, contender{"naive backend", wall("naive")})
 	if err != nil {
 		return err
@@ -62,7 +62,7 @@ func keyedSuite(rounds int) error {
 			return cpu, err
 		}
 	}
-	one, err := alternate(rounds, "ns/event CPU, one core",
+	one, err := alternate(rounds, "ns/record CPU, one core",
 		contender{"an operator that does nothing", cpu("")},
 		contender{"row table", cpu("hashmap")}, contender{"naive backend", cpu("naive")})
 	if err != nil {
@@ -91,7 +91,7 @@ func (n *nothing) Process(
 	return nil
 }
 
-// keyedJob returns wall and CPU time per event; backend "" means an operator that does nothing.
+// keyedJob returns wall and CPU time in nanoseconds per record; backend "" means an operator that does nothing.
 func keyedJob(backend string, parallelism int) (wall, cpu float64, err error) {
 	env, err := benchEnv("keyed")
 	if err != nil {
@@ -144,7 +144,7 @@ func scaleSuite(rounds int) error {
 			return wall, err
 		}
 	}
-	all, err := alternate(rounds, "ns/event",
+	all, err := alternate(rounds, "ns/record",
 		contender{"1 core, parallelism 1", on(1)}, contender{"2 cores, parallelism 2", on(2)})
 	if err != nil {
 		return err

@@ -78,7 +78,7 @@ func (r *TimestampReader) Leading(b []byte) (millis int64, n int) {
 	h0, h1, m0, m1 := b[11]-'0', b[12]-'0', b[14]-'0', b[15]-'0'
 	minutes := (int64(h0)*10+int64(h1))*60 + int64(m0)*10 + int64(m1)
 	if text != r.text || tail != r.tail || !r.known {
-		millis, ok := parseMinute(b)
+		millis, ok := ParseMinute(b)
 		if !ok {
 			return 0, 0
 		}

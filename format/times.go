@@ -124,7 +124,7 @@ func cutYear(b []byte) (year int64, rest []byte, ok bool) {
 // does, followed by nothing or Z. The result is in milliseconds since the Unix epoch (UTC).
 func ParseTimestamp(b []byte) (millis int64, ok bool) {
 	if len(b) >= 16 {
-		if millis, ok = parseMinute(b); ok && len(b) == 16 {
+		if millis, ok = ParseMinute(b); ok && len(b) == 16 {
 			return millis, true
 		}
 		if ok && len(b) == 19 && b[16] == ':' {
@@ -152,9 +152,7 @@ func ParseTimestamp(b []byte) (millis int64, ok bool) {
 // ParseMinute reads the 16 bytes of 2001-01-31 23:59 at the start of b, which is at least as long,
 // in any of the separators that [ParseTimestamp] accepts. It is the quick way to what nearly all
 // timestamps start with; where ok is false ParseTimestamp may know better.
-func ParseMinute(b []byte) (millis int64, ok bool) { return parseMinute(b) }
-
-func parseMinute(b []byte) (int64, bool) {
+func ParseMinute(b []byte) (millis int64, ok bool) {
 	_ = b[15]
 	y0, y1, y2, y3 := b[0]-'0', b[1]-'0', b[2]-'0', b[3]-'0'
 	m0, m1, d0, d1 := b[5]-'0', b[6]-'0', b[8]-'0', b[9]-'0'
