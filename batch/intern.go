@@ -23,20 +23,29 @@ type Interner struct {
 }
 
 type interned struct {
-	low, high uint64 // the bytes, padded with zeros
-	text      string
+	low    uint64 // the first eight bytes, padded with zeros
+	high   uint32 // the other four
+	length uint32
+	text   string
 }
 
-// of returns the string of a view that is inline.
+// A slot is chosen by the upper bits of a product.
+const (
+	internFactor = 0x9e3779b97f4a7c15
+	internShift  = 56
+)
+
+// of returns the string of a view that is inline. Its usual case, up to eight bytes seen before,
+// stands in readStrings too, where it costs no call.
 func (in *Interner) of(v *View) string {
 	n := int(v.length)
 	if n == 0 {
 		return ""
 	}
 	low := binary.LittleEndian.Uint64(v.rest[:8])
-	high := uint64(binary.LittleEndian.Uint32(v.rest[8:]))
-	slot := &in.slots[(low*0x9e3779b97f4a7c15^high*0xd6e8feb86659fd93)>>56]
-	if slot.low == low && slot.high == high && len(slot.text) == n {
+	high := binary.LittleEndian.Uint32(v.rest[8:])
+	slot := &in.slots[(low^uint64(high)<<32)*internFactor>>internShift]
+	if slot.low == low && slot.high == high && slot.length == v.length {
 		return slot.text
 	}
 	if len(in.chunk)+n > cap(in.chunk) {
@@ -44,6 +53,6 @@ func (in *Interner) of(v *View) string {
 	}
 	start := len(in.chunk)
 	in.chunk = append(in.chunk, v.rest[:n]...)
-	*slot = interned{low, high, unsafe.String(&in.chunk[start], n)}
+	*slot = interned{low, high, v.length, unsafe.String(&in.chunk[start], n)}
 	return slot.text
 }

@@ -27,6 +27,12 @@ func readStrings(f *fieldCodec, r span, c *Columns) {
 		s := (*string)(unsafe.Add(to, uintptr(i)*r.stride))
 		if n <= InlineBytes {
 			if r.intern != nil {
+				low := binary.LittleEndian.Uint64(v.rest[:8])
+				slot := &r.intern.slots[low*internFactor>>internShift]
+				if slot.low == low && slot.length == n && n <= 8 {
+					*s = slot.text
+					continue
+				}
 				*s = r.intern.of(v)
 				continue
 			}

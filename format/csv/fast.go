@@ -75,28 +75,29 @@ func (d *decoder) fastRow(p, row int) (next int) {
 		}
 		b := data[p : p+lookAhead]
 		n := 0 // length of the field; 0 when it is unusual
-		switch {
-		case d.special[b[0]]:
+		if d.special[b[0]] {
 			if b[0] != c.end || !c.nullable || len(d.fast) == 1 {
 				return 0
 			}
 			d.out.SetNull(c.index, row)
 			p++
 			continue
-		case c.kind == types.String:
+		}
+		switch c.kind {
+		case types.String:
 			n = d.fastText(c, p, row)
-		case c.kind == types.Int:
+		case types.Int:
 			var v int64
 			v, n = format.LeadingInt(b)
 			if v != int64(int32(v)) {
 				return 0
 			}
 			c.int32[row] = int32(v)
-		case c.kind == types.BigInt:
+		case types.BigInt:
 			c.int64[row], n = format.LeadingInt(b)
-		case c.kind == types.Double:
+		case types.Double:
 			c.float[row], n = fastFloat(b)
-		case c.kind == types.Timestamp || c.kind == types.TimestampLTZ:
+		case types.Timestamp, types.TimestampLTZ:
 			if c.end == ' ' {
 				return 0 // the timestamp may have a delimiter in it
 			}
