@@ -91,7 +91,8 @@ func (n *nothing) Process(
 	return nil
 }
 
-// keyedJob returns wall and CPU time in nanoseconds per record; backend "" means an operator that does nothing.
+// keyedJob returns wall and CPU time in nanoseconds per record; backend "" means an operator
+// that does nothing.
 func keyedJob(backend string, parallelism int) (wall, cpu float64, err error) {
 	env, err := benchEnv("keyed")
 	if err != nil {
