@@ -3,6 +3,7 @@ package stream
 import (
 	"fmt"
 
+	"github.com/leat-io/leat/internal/base/fault"
 	"github.com/leat-io/leat/internal/operator"
 	"github.com/leat-io/leat/internal/protocol"
 	"github.com/leat-io/leat/internal/record"
@@ -24,9 +25,9 @@ type KeyedStream[K, T any] struct {
 // KeyBy partitions s by key. K is a bool, integer, string, eventtime.Timestamp or a struct of
 // these; key must depend on its argument only, and is called more than once per record.
 func KeyBy[T, K any](s *DataStream[T], key func(T) K) *KeyedStream[K, T] {
-	codec, err := keyCodec[K](fmt.Sprintf("after %q", s.at.name))
+	codec, err := types.KeyOf[K]()
 	if err != nil {
-		s.env.fault(err)
+		s.env.fault(fault.User(fmt.Errorf("key after %q: %w", s.at.name, err)))
 	}
 	schema, err := state.SchemaOf[K]()
 	if err != nil {
@@ -87,10 +88,7 @@ func (k *KeyedStream[K, T]) scratch() keyScratch[T, K] {
 func (s *keyScratch[T, K]) load(items []T, b *record.Batch) {
 	s.reset()
 	for i := range b.Len {
-		row := i
-		if b.Selection != nil {
-			row = int(b.Selection[i])
-		}
+		row := rowAt(b.Selection, i)
 		s.values = append(s.values, s.key(items[row]))
 		if b.Hashes != nil {
 			s.hashes = append(s.hashes, b.Hashes[row])

@@ -58,10 +58,7 @@ func (u *unbatch[T]) Process(b *record.Batch) error {
 		return err
 	}
 	for i := range b.Len {
-		row := i
-		if b.Selection != nil {
-			row = int(b.Selection[i])
-		}
+		row := rowAt(b.Selection, i)
 		u.record(items[row], timestampAt(b, row))
 		if u.failure.Failed() {
 			break
@@ -80,6 +77,15 @@ func itemsOf[T any](b *record.Batch) ([]T, error) {
 	return rows.Items, nil
 }
 
+// rowAt returns where in the payload the i-th record of a batch lies.
+func rowAt(selection []uint16, i int) int {
+	if selection == nil {
+		return i
+	}
+	return int(selection[i])
+}
+
+// timestampAt returns the event time of a row of the payload.
 func timestampAt(b *record.Batch, row int) eventtime.Timestamp {
 	if b.Timestamps == nil {
 		return eventtime.None

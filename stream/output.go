@@ -1,11 +1,8 @@
 package stream
 
 import (
-	"fmt"
-
 	"github.com/leat-io/leat/batch"
 	"github.com/leat-io/leat/eventtime"
-	"github.com/leat-io/leat/internal/base/fault"
 	"github.com/leat-io/leat/internal/operator"
 	"github.com/leat-io/leat/internal/protocol"
 	"github.com/leat-io/leat/internal/record"
@@ -160,13 +157,4 @@ func (typedTee[T]) Tee(links []any) any {
 			record(v, ts)
 		}
 	}}
-}
-
-// keyed checks the type of a key when the graph is built.
-func keyCodec[K any](what string) (*types.KeyCodec[K], error) {
-	codec, err := types.KeyOf[K]()
-	if err != nil {
-		return nil, fault.User(fmt.Errorf("key %s: %w", what, err))
-	}
-	return codec, nil
 }

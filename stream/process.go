@@ -132,10 +132,7 @@ func (p *process[K, T, R]) Process(b *record.Batch) error {
 		}
 	}
 	for i := range b.Len {
-		row := i
-		if b.Selection != nil {
-			row = int(b.Selection[i])
-		}
+		row := rowAt(b.Selection, i)
 		p.context.key = p.keys.values[i]
 		p.context.timestamp = timestampAt(b, row)
 		p.out.out.ts = p.context.timestamp

@@ -52,7 +52,7 @@ func (f sequenceFactory[T]) New(
 	out := linkOf[T](next)
 	return operator.Built{Operator: &sequence[T]{
 		Control: out.Control, env: env, factory: f, record: out.Record,
-		clock: f.settings.clockOf(), pace: f.settings.pace(env),
+		clock: newSplitClock(f.settings.strategy), pace: f.settings.pace(env),
 	}}, nil
 }
 
@@ -63,7 +63,7 @@ type sequence[T any] struct {
 	env     *operator.Env
 	factory sequenceFactory[T]
 	record  func(T, eventtime.Timestamp)
-	clock   *splitClock[T]
+	clock   *splitClock
 	pace    *pace
 	parts   []progression
 	current int
@@ -103,7 +103,7 @@ func (s *sequence[T]) Open(_ context.Context, restored operator.Restored) error 
 			s.clock.end(i)
 		}
 	}
-	s.forward()
+	s.clock.forward(s.Control)
 	return nil
 }
 
@@ -128,12 +128,6 @@ func (s *sequence[T]) restored(restored operator.Restored) ([]progression, error
 		return cmp.Or(cmp.Compare(a.next, b.next), cmp.Compare(a.step, b.step))
 	})
 	return all, nil
-}
-
-func (s *sequence[T]) forward() {
-	if ts, ok := s.clock.advance(); ok {
-		s.Watermark(ts)
-	}
 }
 
 // positionState is the name of the list state of sources.
@@ -183,7 +177,7 @@ func (s *sequence[T]) emit(p *progression, n int) {
 	if p.done() {
 		s.clock.end(s.current)
 	}
-	s.forward()
+	s.clock.forward(s.Control)
 }
 
 // Ready tells when the pace allows more records.

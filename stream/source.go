@@ -70,7 +70,7 @@ func (f sourceFactory[T]) New(
 	out, rows := linkOf[T](next), f.settings.batchRows()
 	return operator.Built{Operator: &source[T]{
 		Control: out.Control, env: env, factory: f, record: out.Record,
-		clock: f.settings.clockOf(), pace: f.settings.pace(env),
+		clock: newSplitClock(f.settings.strategy), pace: f.settings.pace(env),
 		columns: batch.New(f.codec.Schema(), rows), items: make([]T, 0, rows),
 	}}, nil
 }
@@ -82,7 +82,7 @@ type source[T any] struct {
 	factory sourceFactory[T]
 	record  func(T, eventtime.Timestamp)
 	reader  connector.Reader
-	clock   *splitClock[T]
+	clock   *splitClock
 	pace    *pace
 	columns *batch.Columns
 	intern  batch.Interner
@@ -125,7 +125,7 @@ func (s *source[T]) Open(ctx context.Context, restored operator.Restored) error 
 			}
 		}
 	}
-	s.forward()
+	s.clock.forward(s.Control)
 	return nil
 }
 
@@ -145,12 +145,6 @@ func (s *source[T]) add(split connector.Split, max eventtime.Timestamp) error {
 	s.unfinished++
 	s.clock.add(max)
 	return nil
-}
-
-func (s *source[T]) forward() {
-	if ts, ok := s.clock.advance(); ok {
-		s.Watermark(ts)
-	}
 }
 
 // Poll emits about one batch.
@@ -174,7 +168,7 @@ func (s *source[T]) Poll(ctx context.Context) (operator.PollStatus, error) {
 	s.at = 0
 	if len(s.items) == 0 {
 		s.finishBatch()
-		s.forward()
+		s.clock.forward(s.Control)
 		if s.polled.Status == connector.Wait {
 			return operator.PollWait, nil
 		}
@@ -220,7 +214,7 @@ func (s *source[T]) emit() (operator.PollStatus, error) {
 	if s.at == len(s.items) {
 		s.finishBatch()
 	}
-	s.forward()
+	s.clock.forward(s.Control)
 	return operator.PollMore, nil
 }
 
@@ -281,7 +275,7 @@ func (s *source[T]) Snapshot(
 ) (operator.State, error) {
 	// What a rate holds back has left the reader: it must be emitted before the position.
 	for s.at < len(s.items) {
-		if _, err := s.emitAll(); err != nil {
+		if err := s.emitAll(); err != nil {
 			return operator.State{}, err
 		}
 	}
@@ -309,11 +303,13 @@ func (s *source[T]) Snapshot(
 	return operator.State{List: []*protocol.NamedState{list}}, nil
 }
 
-func (s *source[T]) emitAll() (operator.PollStatus, error) {
+// emitAll emits what is held back, whatever the rate.
+func (s *source[T]) emitAll() error {
 	rate := s.pace.perSecond
 	s.pace.perSecond = 0
 	defer func() { s.pace.perSecond = rate }()
-	return s.emit()
+	_, err := s.emit()
+	return err
 }
 
 // appendPosition is the largest timestamp in 8 bytes, then the split as a message.

@@ -44,8 +44,6 @@ func (e *Env) add(t *transformation) *transformation {
 type DataStream[T any] struct {
 	env *Env
 	at  *transformation
-	// codecs of the edge that leaves the stream, made once.
-	edges *edgeFactories[T]
 }
 
 // Named gives the operator that makes this stream a name for people.
@@ -65,20 +63,14 @@ func (s *DataStream[T]) Parallelism(p int) *DataStream[T] {
 }
 
 func newStream[T any](e *Env, t *transformation) *DataStream[T] {
-	return &DataStream[T]{env: e, at: t, edges: &edgeFactories[T]{}}
+	return &DataStream[T]{env: e, at: t}
 }
-
-// edgeFactories are the two ways of T over an edge that is not keyed.
-type edgeFactories[T any] struct{}
-
-func (edgeFactories[T]) output() operator.OutputFactory { return plainOutputs[T]{} }
-func (edgeFactories[T]) unbatch() operator.Factory      { return unbatchFactory[T]{} }
 
 // next is a transformation that takes the records of s where they are made, when it can be
 // chained, or over a forward edge.
 func (s *DataStream[T]) next(name string, f operator.Factory) *transformation {
 	return s.env.add(&transformation{
 		name: name, factory: f, input: s.at, exchange: protocol.Exchange_EXCHANGE_FORWARD,
-		output: s.edges.output(), unbatch: s.edges.unbatch(),
+		output: plainOutputs[T]{}, unbatch: unbatchFactory[T]{},
 	})
 }

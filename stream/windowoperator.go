@@ -86,7 +86,7 @@ func (o *windowAggregate[K, T, A, R]) assign(b *record.Batch) error {
 	number, lateRecords := int32(0), 0
 	var first, end eventtime.Timestamp // of the window found last, empty before
 	for i := range b.Len {
-		row := rowAt(b.Selection, int32(i))
+		row := rowAt(b.Selection, i)
 		ts := timestampAt(b, row)
 		if ts == eventtime.None {
 			return userFault(o.env, errNoEventTime)
@@ -207,9 +207,9 @@ func (o *windowAggregate[K, T, A, R]) fold(
 // recordAt returns where in the payload the i-th of some records of a batch lies.
 func recordAt(records []int32, selection []uint16, i int) int {
 	if records != nil {
-		return rowAt(selection, records[i])
+		return rowAt(selection, int(records[i]))
 	}
-	return rowAt(selection, int32(i))
+	return rowAt(selection, i)
 }
 
 // foldInPlace uses rows as accumulators.
@@ -232,13 +232,6 @@ func (o *windowAggregate[K, T, A, R]) foldInPlace(
 			add((*A)(backend.Address(row)), items[recordAt(records, selection, i)])
 		}
 	}
-}
-
-func rowAt(selection []uint16, i int32) int {
-	if selection == nil {
-		return int(i)
-	}
-	return int(selection[i])
 }
 
 // keysOf gathers the keys of some records; those of a whole batch are taken as they are.
