@@ -112,12 +112,6 @@ func NewSettings() Settings { return Settings{values: map[string]string{}} }
 // Set gives key a value, replacing an earlier one.
 func (s Settings) Set(key, value string) { s.values[strings.TrimSpace(key)] = value }
 
-// Lookup returns the text of a key.
-func (s Settings) Lookup(key string) (string, bool) {
-	text, ok := s.values[key]
-	return text, ok
-}
-
 // Map returns a copy of the values.
 func (s Settings) Map() map[string]string {
 	m := make(map[string]string, len(s.values))

@@ -138,7 +138,7 @@ func TestPrecedence(t *testing.T) {
 		t.Errorf("interval %v, %v", d, err)
 	}
 	s.Map()["test.flag"] = "true"
-	if _, ok := s.Lookup("test.flag"); ok {
+	if _, ok := s.Map()["test.flag"]; ok {
 		t.Error("Map is no copy")
 	}
 }

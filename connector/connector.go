@@ -86,7 +86,7 @@ type PollStatus uint8
 const (
 	// More says that Poll can be called again at once.
 	More PollStatus = iota
-	// Wait says that nothing is there now; Env's task is woken through Reader.Ready.
+	// Wait says that nothing is there now; the task is woken through Reader.Ready.
 	Wait
 	// NeedSplit says that all assigned splits are read to their end.
 	NeedSplit
