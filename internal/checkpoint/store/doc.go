@@ -7,7 +7,7 @@
 //
 // The life of a Store in a master:
 //
-//  1. Open finds the place. It writes nothing.
+//  1. Open finds the place. It writes nothing. Retain and Pace set it up.
 //  2. NewGeneration makes this process the master and fences the one before it.
 //  3. Latest or Load finds the checkpoint to restore from, if any; Adopt fixes job id and lineage.
 //  4. PublishCheckpoint completes checkpoints, MarkCommitted notes that the sinks are done, Sweep

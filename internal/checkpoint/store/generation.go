@@ -55,7 +55,7 @@ func (s *Store) claimGeneration(ctx context.Context) (uint64, error) {
 		}
 		number := listed.newestGeneration() + 1
 		r := &Record{Kind: kindGeneration, Name: s.name, Generation: number, Owner: s.owner}
-		verdict, err := s.createRecord(ctx, s.recordPath(generationPrefix, number, ""), r)
+		verdict, err := s.createRecord(ctx, s.recordPath(generationPrefix, number, ""), r, atOnce)
 		if err != nil {
 			return 0, err
 		}
@@ -79,7 +79,7 @@ func (s *Store) claimFence(ctx context.Context, generation uint64) (uint64, erro
 		number := listed.nextFence()
 		r := &Record{Kind: kindFence, Name: s.name, Generation: generation, Owner: s.owner,
 			Checkpoint: number}
-		verdict, err := s.createRecord(ctx, s.recordPath(checkpointPrefix, number, ""), r)
+		verdict, err := s.createRecord(ctx, s.recordPath(checkpointPrefix, number, ""), r, atOnce)
 		if err != nil {
 			return 0, err
 		}

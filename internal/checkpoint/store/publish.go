@@ -215,7 +215,7 @@ func (s *Store) run(ctx context.Context, gen Generation, a *attempt) (Outcome, e
 		}
 	}
 	metadata := path.Join(a.dir, metadataName)
-	switch verdict, err := s.create(ctx, metadata, a.metadata); {
+	switch verdict, err := s.create(ctx, metadata, a.metadata, atOnce); {
 	case err != nil:
 		return Failed, failed(err)
 	case verdict == verdictTheirs:
@@ -226,7 +226,8 @@ func (s *Store) run(ctx context.Context, gen Generation, a *attempt) (Outcome, e
 	if err := ctx.Err(); err != nil {
 		return Failed, err // From the next call on the outcome would be unknown.
 	}
-	verdict, err := s.createRecord(ctx, s.recordPath(checkpointPrefix, a.number, ""), a.record)
+	place := s.recordPath(checkpointPrefix, a.number, "")
+	verdict, err := s.createRecord(ctx, place, a.record, s.patiently)
 	switch {
 	case err != nil:
 		return Unknown, err
@@ -254,7 +255,7 @@ func failed(err error) error {
 func (s *Store) skip(ctx context.Context, gen Generation, number uint64) (Outcome, error) {
 	r := &Record{Kind: kindSkip, Name: s.name, Generation: gen.Number, Owner: s.owner,
 		Checkpoint: number}
-	verdict, err := s.createRecord(ctx, s.recordPath(checkpointPrefix, number, ""), r)
+	verdict, err := s.createRecord(ctx, s.recordPath(checkpointPrefix, number, ""), r, atOnce)
 	switch {
 	case err != nil:
 		return Failed, failed(err)

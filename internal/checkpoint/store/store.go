@@ -14,11 +14,8 @@ import (
 	"sync"
 
 	"github.com/leat-io/leat/filesystem"
+	"github.com/leat-io/leat/internal/base/clock"
 )
-
-// createAttempts bounds how often an unclear answer is followed up. Pauses between repetitions are
-// the business of the file system, which knows its store.
-const createAttempts = 4
 
 // Store is the checkpoints of one job name under one root.
 type Store struct {
@@ -29,6 +26,7 @@ type Store struct {
 	control  filesystem.Path
 	random   io.Reader
 	owner    string
+	clock    clock.Clock // see Pace; may be nil
 
 	mu struct {
 		sync.Mutex
@@ -164,19 +162,11 @@ func (s *Store) list(ctx context.Context) (control, error) {
 	return listed, nil
 }
 
-// listPatiently is list for where the answer decides about a record that is written already.
-func (s *Store) listPatiently(ctx context.Context) (listed control, err error) {
-	for range createAttempts {
-		if listed, err = s.list(ctx); err == nil {
-			break
-		}
-	}
-	return listed, err
-}
-
 // create writes an object that nobody may overwrite, follows up unclear answers, and says whose the
 // object is. The error says why the verdict is verdictUnclear.
-func (s *Store) create(ctx context.Context, p filesystem.Path, object []byte) (verdict, error) {
+func (s *Store) create(
+	ctx context.Context, p filesystem.Path, object []byte, between pause,
+) (verdict, error) {
 	for attempts := createAttempts - 1; ; attempts-- {
 		said, back := answerCreated, seenNothing
 		var found []byte
@@ -196,7 +186,11 @@ func (s *Store) create(ctx context.Context, p filesystem.Path, object []byte) (v
 				err = errors.Join(err, readErr)
 			}
 		}
-		switch v := judge(object, said, back, found, attempts); v {
+		v := judge(object, said, back, found, attempts)
+		if v == verdictAgain && between(ctx, createAttempts-attempts) != nil {
+			v = verdictUnclear
+		}
+		switch v {
 		case verdictMine, verdictTheirs:
 			return v, nil
 		case verdictUnclear:
@@ -206,12 +200,14 @@ func (s *Store) create(ctx context.Context, p filesystem.Path, object []byte) (v
 }
 
 // createRecord is create for a record of this job name.
-func (s *Store) createRecord(ctx context.Context, p filesystem.Path, r *Record) (verdict, error) {
+func (s *Store) createRecord(
+	ctx context.Context, p filesystem.Path, r *Record, between pause,
+) (verdict, error) {
 	object, err := r.encode()
 	if err != nil {
 		return verdictUnclear, err
 	}
-	return s.create(ctx, p, object)
+	return s.create(ctx, p, object, between)
 }
 
 // record reads the record of a checkpoint number. Errors: filesystem.ErrNotExist, ErrDamaged; they

@@ -55,6 +55,7 @@ func run(ctx context.Context, job Job) (*Result, error) {
 		return failed, fmt.Errorf("run job %q: %w", job.Name, err)
 	}
 	st.Retain(job.Retained)
+	st.Pace(job.Clock)
 	// Cancelling ctx cancels the job in order, task by task, so it must not end the group.
 	group := lifecycle.NewGroup(context.WithoutCancel(ctx), "job "+job.Name)
 	m := newMaster(job, st, group)
