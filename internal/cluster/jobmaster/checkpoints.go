@@ -107,6 +107,7 @@ func (m *Master) done(now time.Time, k coordinator.Kind) []Effect {
 		return m.endAttempt(now, goalSuspend)
 	}
 	m.phase, m.goal = phaseStopping, goalFinish
+	m.ending.begin(now, stuckTask)
 	return m.toAll(func(id *protocol.TaskID) *protocol.Envelope {
 		return &protocol.Envelope{Body: &protocol.Envelope_CloseTask{
 			CloseTask: &protocol.CloseTask{Task: id},

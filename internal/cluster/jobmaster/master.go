@@ -84,6 +84,7 @@ type Master struct {
 	cause            error // behind the input being handled, for FailJob
 
 	outside slowCheckpoint
+	ending  watch     // of the tasks of an attempt that were told to end
 	lookAt  time.Time // of the newest alarm that warn asked for
 }
 
@@ -266,6 +267,9 @@ func (m *Master) fail(now time.Time, err error, final bool) []Effect {
 
 // endAttempt cancels what runs; proceed does the rest once all tasks have ended.
 func (m *Master) endAttempt(now time.Time, g goal) []Effect {
+	if m.phase != phaseStopping || m.goal == goalFinish {
+		m.ending.begin(now, stuckTask)
+	}
 	m.goal = g
 	var effects []Effect
 	if g == goalRestart {
@@ -315,6 +319,7 @@ func (m *Master) proceed(now time.Time) []Effect {
 	if m.phase != phaseIdle {
 		return nil
 	}
+	m.ending.end()
 	switch m.goal {
 	case goalFinish:
 		return m.end(Finished, nil)

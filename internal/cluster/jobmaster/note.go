@@ -13,6 +13,8 @@ const (
 	NoteStatus              NoteKind = "job status changed"
 	NoteTaskFailed          NoteKind = "task failed"
 	NoteFailure             NoteKind = "attempt failed"
+	NoteTaskStuck           NoteKind = "task does not react to cancellation"
+	NoteCloseSlow           NoteKind = "task does not end on closing; all work is committed"
 	NoteCloseFailed         NoteKind = "closing failed; all work is committed"
 	NoteCheckpointTriggered NoteKind = "checkpoint triggered"
 	NoteCheckpointCompleted NoteKind = "checkpoint completed"
@@ -84,8 +86,9 @@ func (n Note) Attrs() []slog.Attr {
 // person may have expected it to have.
 func (n Note) IsWarning() bool {
 	switch n.Kind {
-	case NoteTaskFailed, NoteFailure, NoteCloseFailed, NoteRestarting,
-		NoteCheckpointAborted, NoteCheckpointSlow, NoteEmpty, NoteNewLineage, NoteSkipped:
+	case NoteTaskFailed, NoteFailure, NoteTaskStuck, NoteCloseSlow, NoteCloseFailed,
+		NoteRestarting, NoteCheckpointAborted, NoteCheckpointSlow, NoteEmpty,
+		NoteNewLineage, NoteSkipped:
 		return true
 	}
 	return false

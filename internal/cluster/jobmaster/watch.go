@@ -1,10 +1,19 @@
 package jobmaster
 
-import "time"
+import (
+	"time"
+
+	"github.com/leat-io/leat/internal/graph"
+)
 
 // slowStore is how long a checkpoint may be written or committed before a warning, unless
 // the timeout of checkpoints is shorter.
 const slowStore = 10 * time.Second
+
+// stuckTask is how long a task may take to end after it was told to before a warning. Flink
+// ends the process 180 s after a cancellation (task.cancellation.timeout); here nothing is
+// killed.
+const stuckTask = 30 * time.Second
 
 // The steps of a checkpoint that a warning names.
 const (
@@ -69,10 +78,39 @@ func (m *Master) warn(now time.Time) []Effect {
 			Duration: taken, Reason: m.outside.step,
 		})
 	}
-	due := m.outside.next
+	if taken, late := m.ending.late(now); late {
+		effects = append(effects, m.stuckTasks(taken)...)
+	}
+	due := earlier(m.outside.next, m.ending.next)
 	if due.IsZero() || m.lookAt.After(now) && !m.lookAt.After(due) {
 		return effects
 	}
 	m.lookAt = due
 	return append(effects, Arm{At: due})
+}
+
+// stuckTasks names the tasks that have not ended.
+func (m *Master) stuckTasks(taken time.Duration) []Effect {
+	var effects []Effect
+	for _, t := range m.execution.Tasks {
+		if graph.IsTerminal(t.State) {
+			continue
+		}
+		n := Note{
+			Kind: NoteTaskStuck, Task: m.taskName(t.ID), Attempt: m.attempt, Duration: taken,
+		}
+		if m.goal == goalFinish {
+			n.Kind = NoteCloseSlow
+		}
+		effects = append(effects, n)
+	}
+	return effects
+}
+
+// earlier returns the earlier of two times, of which a zero one does not count.
+func earlier(a, b time.Time) time.Time {
+	if a.IsZero() || !b.IsZero() && b.Before(a) {
+		return b
+	}
+	return a
 }
