@@ -1,8 +1,6 @@
 package file
 
 import (
-	"strconv"
-
 	"github.com/leat-io/leat/batch"
 	"github.com/leat-io/leat/format"
 	"github.com/leat-io/leat/types"
@@ -30,30 +28,11 @@ func (s *Sink) appendPartition(dst []byte, rows *batch.Columns, row int) []byte 
 }
 
 func appendPartitionValue(dst []byte, kind types.Kind, rows *batch.Columns, col, row int) []byte {
-	column := &rows.Columns[col]
-	var scratch [64]byte
-	text := scratch[:0]
-	switch kind {
-	case types.String, types.Bytes:
-		text = rows.Text(col, row)
-	case types.Boolean:
-		text = strconv.AppendBool(text, column.Bool[row])
-	case types.BigInt:
-		text = strconv.AppendInt(text, column.Int64[row], 10)
-	case types.Int, types.SmallInt, types.TinyInt:
-		text = strconv.AppendInt(text, int64(column.Int32[row]), 10)
-	case types.Float:
-		text = format.AppendFloat(text, float64(column.Float32[row]), 32)
-	case types.Double:
-		text = format.AppendFloat(text, column.Float64[row], 64)
-	case types.Date:
-		text = format.AppendDate(text, column.Int32[row])
-	case types.Time:
-		text = format.AppendTime(text, column.Int32[row])
-	case types.Timestamp, types.TimestampLTZ:
-		text = format.AppendTimestamp(text, column.Int64[row], ' ')
+	if kind == types.String || kind == types.Bytes {
+		return appendEscaped(dst, rows.Text(col, row))
 	}
-	return appendEscaped(dst, text)
+	var scratch [64]byte
+	return appendEscaped(dst, format.AppendValue(scratch[:0], kind, rows, col, row))
 }
 
 // appendEscaped appends text with percent signs for what names of files cannot hold or what means

@@ -162,28 +162,14 @@ func appendValue(b []byte, rows *batch.Columns, col, row int) []byte {
 	if rows.IsNull(col, row) {
 		return append(b, "null"...)
 	}
-	column := &rows.Columns[col]
-	switch rows.Schema.Fields[col].Type.Kind {
+	switch kind := rows.Schema.Fields[col].Type.Kind; kind {
 	case types.String:
 		return append(b, rows.Text(col, row)...)
 	case types.Bytes:
 		return fmt.Appendf(b, "%x", rows.Text(col, row))
-	case types.Boolean:
-		return strconv.AppendBool(b, column.Bool[row])
-	case types.BigInt:
-		return strconv.AppendInt(b, column.Int64[row], 10)
-	case types.Float:
-		return format.AppendFloat(b, float64(column.Float32[row]), 32)
-	case types.Double:
-		return format.AppendFloat(b, column.Float64[row], 64)
-	case types.Date:
-		return format.AppendDate(b, column.Int32[row])
-	case types.Time:
-		return format.AppendTime(b, column.Int32[row])
-	case types.Timestamp, types.TimestampLTZ:
-		return format.AppendTimestamp(b, column.Int64[row], ' ')
+	default:
+		return format.AppendValue(b, kind, rows, col, row)
 	}
-	return strconv.AppendInt(b, int64(column.Int32[row]), 10)
 }
 
 // Prepare implements connector.Writer: there is nothing to commit.

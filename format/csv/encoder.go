@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/base64"
 	"fmt"
-	"strconv"
 
 	"github.com/leat-io/leat/batch"
 	"github.com/leat-io/leat/format"
@@ -86,11 +85,14 @@ func (e *encoder) appendRow(dst []byte, rows *batch.Columns, row int) ([]byte, e
 		switch {
 		case c.kind == types.String:
 			text = rows.Text(i, row)
-		case c.kind == types.Bytes || e.careful:
-			e.value = appendValue(e.value[:0], c.kind, rows, i, row)
+		case c.kind == types.Bytes:
+			e.value = base64.StdEncoding.AppendEncode(e.value[:0], rows.Text(i, row))
+			text = e.value
+		case e.careful:
+			e.value = format.AppendValue(e.value[:0], c.kind, rows, i, row)
 			text = e.value
 		default:
-			dst = appendValue(dst, c.kind, rows, i, row)
+			dst = format.AppendValue(dst, c.kind, rows, i, row)
 			continue
 		}
 		var err error
@@ -143,30 +145,4 @@ func (e *encoder) ambiguous(text []byte) bool {
 		}
 	}
 	return false
-}
-
-// appendValue appends a value that is neither null nor a string.
-func appendValue(dst []byte, kind types.Kind, rows *batch.Columns, col, row int) []byte {
-	column := &rows.Columns[col]
-	switch kind {
-	case types.Boolean:
-		return strconv.AppendBool(dst, column.Bool[row])
-	case types.BigInt:
-		return strconv.AppendInt(dst, column.Int64[row], 10)
-	case types.Int, types.SmallInt, types.TinyInt:
-		return strconv.AppendInt(dst, int64(column.Int32[row]), 10)
-	case types.Float:
-		return format.AppendFloat(dst, float64(column.Float32[row]), 32)
-	case types.Double:
-		return format.AppendFloat(dst, column.Float64[row], 64)
-	case types.Date:
-		return format.AppendDate(dst, column.Int32[row])
-	case types.Time:
-		return format.AppendTime(dst, column.Int32[row])
-	case types.Timestamp, types.TimestampLTZ:
-		return format.AppendTimestamp(dst, column.Int64[row], ' ')
-	case types.Bytes:
-		return base64.StdEncoding.AppendEncode(dst, rows.Text(col, row))
-	}
-	return dst
 }
