@@ -113,15 +113,19 @@ func (e *Env) OnProgress(f func(Progress)) { e.progress = f }
 
 // Progress is a picture of a running job. See the fields of Result for the end.
 type Progress struct {
-	Status         string // Flink's job status: CREATED, RUNNING, RESTARTING, ...
-	RecordsIn      uint64 // emitted by sources since the start of this run
-	RecordsOut     uint64 // taken by sinks
-	Watermark      int64  // milliseconds since the Unix epoch, math.MinInt64 for none
-	LastCheckpoint uint64 // 0 = none
+	Status     string // Flink's job status: CREATED, RUNNING, RESTARTING, ...
+	RecordsIn  uint64 // emitted by sources since the start of this run
+	RecordsOut uint64 // taken by sinks
+	// Watermark is the smallest of the sinks' tasks, in milliseconds since the Unix epoch;
+	// math.MinInt64 for none yet, math.MaxInt64 at the end of the input.
+	Watermark int64
+	// LastCheckpoint is the newest completed checkpoint, 0 for none; LastDuration is the time
+	// from its trigger to its completion, LastBytes what was written for it.
+	LastCheckpoint uint64
 	LastDuration   time.Duration
 	LastBytes      int64
-	Restarts       int
-	StateBytes     int64
+	Restarts       int           // since the start of this run
+	StateBytes     int64         // memory of keyed state, all tasks
 	Tasks          []TaskFigures // by vertex and subtask; the last that each reported
 }
 
@@ -132,7 +136,7 @@ type TaskFigures struct {
 	Subtask, Parallelism      int
 	RecordsIn, RecordsOut     uint64
 	Busy, Idle, Backpressured time.Duration
-	StateBytes                int64
+	StateBytes                int64 // memory of its keyed state
 }
 
 // CheckpointFigures describes a completed checkpoint.
@@ -168,8 +172,8 @@ type Result struct {
 var ErrFenced error = mini.ErrFenced
 
 // Execute runs the job and returns when it has ended. Cancelling ctx ends the job without a
-// checkpoint. The result is nil when the job was refused before any task ran. It may be called
-// once.
+// checkpoint. The error of a job that another process took over is [ErrFenced]. The result is
+// nil when the job was refused before any task ran. It may be called once.
 func (e *Env) Execute(ctx context.Context) (*Result, error) {
 	if e.executed {
 		return nil, errors.New("stream: execute: the environment was executed already")

@@ -19,11 +19,12 @@ type KeyedStream[K, T any] struct {
 	from  *DataStream[T]
 	key   func(T) K
 	codec *types.KeyCodec[K]
-	name  string // schema of K, in SQL spelling
+	name  string // schema of K in SQL spelling, or its Go name
 }
 
-// KeyBy partitions s by key. K is a bool, integer, string, eventtime.Timestamp or a struct of
-// these; key must depend on its argument only, and is called more than once per record.
+// KeyBy partitions s by key. K is a bool, number, string, eventtime.Timestamp, or an array or a
+// struct of these. Floats are rarely wise: -0 is 0, and all NaN are one key. key must depend on
+// its argument only, and is called more than once per record.
 func KeyBy[T, K any](s *DataStream[T], key func(T) K) *KeyedStream[K, T] {
 	codec, err := types.KeyOf[K]()
 	if err != nil {
@@ -31,7 +32,9 @@ func KeyBy[T, K any](s *DataStream[T], key func(T) K) *KeyedStream[K, T] {
 	}
 	schema, err := state.SchemaOf[K]()
 	if err != nil {
-		schema = fmt.Sprintf("%T", *new(K)) // the fault is in the codec's error already
+		// A key with an array, which columns do not hold, is known by its Go name. What is no
+		// key at all is a fault of the codec already.
+		schema = fmt.Sprintf("%T", *new(K))
 	}
 	return &KeyedStream[K, T]{env: s.env, from: s, key: key, codec: codec, name: schema}
 }

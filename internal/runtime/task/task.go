@@ -33,7 +33,7 @@ import (
 )
 
 // Config is everything a task needs. Deploy names chain, edges and restored state. All
-// fields are set; Backend may be nil when no operator keeps keyed state.
+// fields are set; Backend may be nil when no operator keeps keyed state, Logger to discard.
 type Config struct {
 	Deploy   *protocol.DeployTask
 	Identity Identity
