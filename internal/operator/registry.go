@@ -2,7 +2,8 @@ package operator
 
 import (
 	"fmt"
-	"sort"
+	"maps"
+	"slices"
 	"sync"
 	"sync/atomic"
 )
@@ -10,74 +11,62 @@ import (
 // Registry resolves operator kinds and edge shapes of this process. It is filled while
 // the program builds its graph and read by tasks; safe for concurrent use.
 type Registry struct {
-	mu struct {
-		sync.Mutex
-		factories map[string]Factory
-		outputs   map[string]OutputFactory
-	}
+	factories named[Factory]
+	outputs   named[OutputFactory]
 }
 
 // NewRegistry returns an empty registry.
 func NewRegistry() *Registry {
 	r := &Registry{}
-	r.mu.factories = map[string]Factory{}
-	r.mu.outputs = map[string]OutputFactory{}
+	r.factories.what, r.outputs.what = "kind", "edge shape"
 	return r
 }
 
 // Register adds a factory; a kind can be taken once.
-func (r *Registry) Register(kind string, f Factory) error {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if _, taken := r.mu.factories[kind]; taken {
-		return fmt.Errorf("operator: register kind %q: already registered", kind)
-	}
-	r.mu.factories[kind] = f
-	return nil
-}
+func (r *Registry) Register(kind string, f Factory) error { return r.factories.add(kind, f) }
 
 // RegisterOutput adds the factory of an edge shape; a shape can be taken once.
 func (r *Registry) RegisterOutput(shape string, f OutputFactory) error {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if _, taken := r.mu.outputs[shape]; taken {
-		return fmt.Errorf("operator: register edge shape %q: already registered", shape)
-	}
-	r.mu.outputs[shape] = f
-	return nil
+	return r.outputs.add(shape, f)
 }
 
 // Factory returns the factory of a kind.
-func (r *Registry) Factory(kind string) (Factory, error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	f, ok := r.mu.factories[kind]
-	if !ok {
-		return nil, fmt.Errorf("operator: resolve kind %q: this program registers %v",
-			kind, names(r.mu.factories))
-	}
-	return f, nil
-}
+func (r *Registry) Factory(kind string) (Factory, error) { return r.factories.get(kind) }
 
 // Output returns the factory of an edge shape.
-func (r *Registry) Output(shape string) (OutputFactory, error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	f, ok := r.mu.outputs[shape]
-	if !ok {
-		return nil, fmt.Errorf("operator: resolve edge shape %q: this program registers %v",
-			shape, names(r.mu.outputs))
+func (r *Registry) Output(shape string) (OutputFactory, error) { return r.outputs.get(shape) }
+
+// named are factories by name.
+type named[F any] struct {
+	what string // what the names are, for errors
+	mu   struct {
+		sync.Mutex
+		byName map[string]F
 	}
-	return f, nil
 }
 
-func names[V any](m map[string]V) []string {
-	out := make([]string, 0, len(m))
-	for name := range m {
-		out = append(out, name)
+func (n *named[F]) add(name string, f F) error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if _, taken := n.mu.byName[name]; taken {
+		return fmt.Errorf("operator: register %s %q: already registered", n.what, name)
 	}
-	sort.Strings(out)
-	return out
+	if n.mu.byName == nil {
+		n.mu.byName = map[string]F{}
+	}
+	n.mu.byName[name] = f
+	return nil
+}
+
+func (n *named[F]) get(name string) (F, error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	f, ok := n.mu.byName[name]
+	if !ok {
+		return f, fmt.Errorf("operator: resolve %s %q: this program registers %v",
+			n.what, name, slices.Sorted(maps.Keys(n.mu.byName)))
+	}
+	return f, nil
 }
 
 // Failure keeps the first error of a chain. All methods are safe for concurrent use; Failed
