@@ -9,8 +9,8 @@ import (
 	"github.com/leat-io/leat/state/backend"
 )
 
-// image refs: hash in the upper half, log offset in the lower, so that sorting them as
-// numbers sorts by hash.
+// imageRef is the hash of a row in the upper half and the log offset of its image in the
+// lower, so that sorting refs as numbers sorts by hash.
 type imageRef uint64
 
 func (r imageRef) hash() uint32   { return uint32(r >> 32) }

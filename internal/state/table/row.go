@@ -148,7 +148,7 @@ func (t *Table) hasBytes(row unsafe.Pointer, bytes []byte) bool {
 		string(t.arena.bytes(ref(*word(row, headerBytes+8)))) == string(bytes)
 }
 
-// keyBytes returns the canonical bytes of a row's key, which a chunk table serves that may
+// keyBytesOf returns the canonical bytes of a row's key, which a chunk table serves that may
 // be older than the row.
 func (s *shape) keyBytesOf(row unsafe.Pointer, chunks []unsafe.Pointer) []byte {
 	if s.layout.KeyWords > 0 {
