@@ -77,6 +77,7 @@ type Enumerator interface {
 	Return(splits []Split)
 	// Snapshot returns what NewEnumerator needs to continue: everything not handed out.
 	Snapshot() ([]byte, error)
+	// Close releases what the enumerator holds. No other call follows.
 	Close() error
 }
 
@@ -113,6 +114,7 @@ type Reader interface {
 	// Snapshot returns the unfinished splits with the positions reached by the rows already
 	// returned by Poll, in the order of AddSplit.
 	Snapshot() ([]Split, error)
+	// Close releases what the reader holds, also after an error. No other call follows.
 	Close() error
 }
 
@@ -162,5 +164,6 @@ type Committer interface {
 	// refers to. It is called once, after the restored checkpoint was committed again and
 	// before any writer of this attempt starts.
 	CleanUp(ctx context.Context) error
+	// Close releases what the committer holds. No other call follows.
 	Close() error
 }

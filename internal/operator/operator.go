@@ -82,6 +82,7 @@ type Operator interface {
 	Snapshot(ctx context.Context, barrier record.Barrier) (State, error)
 	// CheckpointComplete says that a checkpoint, and with it all earlier ones, is durable.
 	CheckpointComplete(checkpoint uint64) error
+	// Close releases what the operator holds. No other call follows.
 	Close() error
 }
 
@@ -127,7 +128,9 @@ type SourceHead interface {
 	// Ready is sent to when a Poll that answered PollWait is worth repeating; nil when only
 	// AddSplits and NoMoreSplits end the wait.
 	Ready() <-chan struct{}
+	// AddSplits takes splits the enumerator handed out, to be read after those it has.
 	AddSplits(splits []connector.Split) error
+	// NoMoreSplits says that no further split will come: Poll answers PollEnd once all are read.
 	NoMoreSplits() error
 }
 

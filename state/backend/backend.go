@@ -169,6 +169,7 @@ type Entry struct {
 type Entries interface {
 	// Next returns the next entry, or false at the end or on error.
 	Next() (Entry, bool)
+	// Err returns what ended the iteration early, nil at its end.
 	Err() error
 }
 
@@ -238,6 +239,7 @@ type Backend interface {
 	Restore(id TableID, pane Pane, bounds types.HashRange, entries Entries) error
 	// MemoryBytes is what the state occupies now, copies and undo log included.
 	MemoryBytes() int64
+	// Close frees all state. Parts that are being read stay readable; nothing else may follow.
 	Close() error
 }
 
