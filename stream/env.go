@@ -58,7 +58,7 @@ func (e *Env) SetName(name string) { e.name = name }
 // Unknown keys and bad values are reported by Execute.
 func (e *Env) Set(key, value string) { e.settings.Set(key, value) }
 
-// Settings returns the configuration collected so far.
+// Settings returns the configuration collected so far. It is that of the environment, no copy.
 func (e *Env) Settings() config.Settings { return e.settings }
 
 // SetParallelism sets the number of subtasks of every operator that does not say otherwise.

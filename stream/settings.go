@@ -10,13 +10,14 @@ import (
 	"github.com/leat-io/leat/internal/state/table"
 	"github.com/leat-io/leat/state/backend"
 	"github.com/leat-io/leat/state/backend/naive"
+	"github.com/leat-io/leat/types"
 )
 
 // The configuration keys of an environment.
 var (
 	Parallelism = config.Int("parallelism.default", 1, 1,
 		"Number of subtasks of every operator that does not set its own.")
-	MaxParallelism = config.Int("pipeline.max-parallelism", 32768, 1,
+	MaxParallelism = config.Int("pipeline.max-parallelism", types.KeyGroups, 1,
 		"Upper bound of the parallelism. It may be raised later without rewriting state.")
 	OperatorChaining = config.Bool("pipeline.operator-chaining.enabled", true,
 		"Whether operators that follow each other without an exchange run fused in one task.",
@@ -83,9 +84,9 @@ func (e *Env) options() (*runOptions, error) {
 	default:
 		o.backend = table.Factory{}
 	}
-	if o.maxParallelism > 32768 {
-		r.faults = append(r.faults, fmt.Errorf("config: read %q = %d: want at most 32768",
-			MaxParallelism.Key(), o.maxParallelism))
+	if o.maxParallelism > types.KeyGroups {
+		r.faults = append(r.faults, fmt.Errorf("config: read %q = %d: want at most %d",
+			MaxParallelism.Key(), o.maxParallelism, types.KeyGroups))
 	}
 	return &o, errors.Join(r.faults...)
 }
@@ -103,10 +104,11 @@ type reader struct {
 	faults   []error
 }
 
+// get returns the value of an option, or its default when the value is refused.
 func get[T any](r *reader, o config.Option[T]) T {
 	v, err := o.Get(r.settings)
 	if err != nil {
-		return o.Default() // Faults has told of it.
+		return o.Default() // what Faults says of it is among the faults already
 	}
 	return v
 }
