@@ -36,11 +36,9 @@ import (
 type Env struct {
 	UID, Name string
 	Identity  connector.Identity
-	Vertex    uint32
 	Subtask   int
 	// Parallelism is that of this operator.
 	Parallelism int
-	Settings    map[string]string // the job's effective configuration
 	Files       *filesystem.Registry
 	Logger      *slog.Logger
 	Clock       clock.Clock
