@@ -194,12 +194,3 @@ func (d *Declarations) fail(err error) {
 		d.err = fmt.Errorf("state: write: %w", err)
 	}
 }
-
-// SchemaOf returns the schema of T in SQL spelling, as it is written into checkpoints.
-func SchemaOf[T any]() (string, error) {
-	s, err := types.StructOf[T]()
-	if err != nil {
-		return "", err
-	}
-	return s.Schema.Describe(), nil
-}

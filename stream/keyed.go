@@ -2,6 +2,7 @@ package stream
 
 import (
 	"fmt"
+	"reflect"
 
 	"github.com/leat-io/leat/internal/base/fault"
 	"github.com/leat-io/leat/internal/operator"
@@ -30,13 +31,10 @@ func KeyBy[T, K any](s *DataStream[T], key func(T) K) *KeyedStream[K, T] {
 	if err != nil {
 		s.env.fault(fault.User(fmt.Errorf("key after %q: %w", s.at.name, err)))
 	}
-	schema, err := state.SchemaOf[K]()
-	if err != nil {
-		// A key with an array, which columns do not hold, is known by its Go name. What is no
-		// key at all is a fault of the codec already.
-		schema = fmt.Sprintf("%T", *new(K))
+	return &KeyedStream[K, T]{
+		env: s.env, from: s, key: key, codec: codec,
+		name: types.DescribeKey(reflect.TypeFor[K]()),
 	}
-	return &KeyedStream[K, T]{env: s.env, from: s, key: key, codec: codec, name: schema}
 }
 
 // next is a keyed operator that heads a chain behind a hash exchange.

@@ -1,8 +1,10 @@
 package types
 
 import (
+	"fmt"
 	"reflect"
 	"slices"
+	"strings"
 	"unsafe"
 
 	"github.com/leat-io/leat/internal/base/invariant"
@@ -154,4 +156,24 @@ func (c *KeyCodec[K]) setBytes(base unsafe.Pointer, b []byte) bool {
 		}
 	}
 	return len(b) == 0
+}
+
+// DescribeKey returns the form of the keys of a Go type as text, by structure and never by name:
+// equal texts mean keys that can be told apart and decoded alike. A type that [StructOf] maps has
+// the text of its schema; arrays, which it does not map, are written as ARRAY<length, element>.
+func DescribeKey(t reflect.Type) string {
+	if s, err := StructOfType(t); err == nil {
+		return s.Schema.Describe()
+	}
+	switch t.Kind() {
+	case reflect.Array:
+		return fmt.Sprintf("ARRAY<%d, %s>", t.Len(), DescribeKey(t.Elem()))
+	case reflect.Struct:
+		parts := make([]string, t.NumField())
+		for i := range parts {
+			parts[i] = DescribeKey(t.Field(i).Type)
+		}
+		return "ROW<" + strings.Join(parts, ", ") + ">"
+	}
+	return strings.ToUpper(t.Kind().String())
 }

@@ -2,6 +2,7 @@ package types
 
 import (
 	"math"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -331,5 +332,33 @@ func checkRun[K any](t *testing.T, keys []K) {
 	}
 	if len(c.HashAll(nil, nil)) != 0 {
 		t.Errorf("%T: hashes of nothing", keys)
+	}
+}
+
+// TestDescribeKey checks that keys are described by structure: a renamed type has the same
+// text, another array has not.
+func TestDescribeKey(t *testing.T) {
+	type code [4]byte
+	type renamed [4]byte
+	type withCode struct {
+		C code
+		N int32
+	}
+	for _, test := range []struct{ of, want string }{
+		{DescribeKey(reflect.TypeFor[int64]()), "(`value` BIGINT NOT NULL)"},
+		{DescribeKey(reflect.TypeFor[code]()), "ARRAY<4, (`value` SMALLINT NOT NULL)>"},
+		{DescribeKey(reflect.TypeFor[renamed]()), DescribeKey(reflect.TypeFor[code]())},
+		{
+			DescribeKey(reflect.TypeFor[withCode]()),
+			"ROW<ARRAY<4, (`value` SMALLINT NOT NULL)>, (`value` INT NOT NULL)>",
+		},
+	} {
+		if test.of != test.want {
+			t.Errorf("described as %s, want %s", test.of, test.want)
+		}
+	}
+	if a, b := reflect.TypeFor[[3]byte](), reflect.TypeFor[[4]byte](); DescribeKey(a) ==
+		DescribeKey(b) {
+		t.Error("arrays of 3 and of 4 bytes have one text")
 	}
 }

@@ -28,7 +28,7 @@ type committer struct {
 }
 
 // makeCommitters replaces the committers of the attempt before.
-func (w *worker) makeCommitters(ctx context.Context, attempt uint32) error {
+func (w *keeper) makeCommitters(ctx context.Context, attempt uint32) error {
 	if err := w.closeCommitters(); err != nil {
 		w.job.Logger.Warn("closing committers failed", slog.Any("error", err))
 	}
@@ -48,7 +48,7 @@ func (w *worker) makeCommitters(ctx context.Context, attempt uint32) error {
 	})
 }
 
-func (w *worker) closeCommitters() error {
+func (w *keeper) closeCommitters() error {
 	var errs []error
 	for _, c := range w.committers {
 		if err := c.committer.Close(); err != nil {
@@ -60,7 +60,7 @@ func (w *worker) closeCommitters() error {
 }
 
 // commitPublished lets the sinks commit the checkpoint that was just published.
-func (w *worker) commitPublished(ctx context.Context, id uint64) jobmaster.Committed {
+func (w *keeper) commitPublished(ctx context.Context, id uint64) jobmaster.Committed {
 	p := w.published
 	if p == nil || p.id != id {
 		return jobmaster.Committed{ID: id, Err: fault.Internal(
@@ -75,7 +75,7 @@ func (w *worker) commitPublished(ctx context.Context, id uint64) jobmaster.Commi
 }
 
 // markCommitted spares the next restore from committing again; nothing depends on it.
-func (w *worker) markCommitted(ctx context.Context, id uint64) {
+func (w *keeper) markCommitted(ctx context.Context, id uint64) {
 	if err := w.store.MarkCommitted(ctx, id); err != nil {
 		w.job.Logger.Warn("noting that a checkpoint is committed failed",
 			slog.Uint64("checkpoint_id", id), slog.Any("error", err))
@@ -83,7 +83,7 @@ func (w *worker) markCommitted(ctx context.Context, id uint64) {
 }
 
 // commit makes visible what the sinks prepared for a checkpoint, sink after sink.
-func (w *worker) commit(
+func (w *keeper) commit(
 	ctx context.Context, id uint64, operators []*protocol.OperatorState,
 ) error {
 	for _, o := range operators {
@@ -114,7 +114,7 @@ func (w *worker) commit(
 	return nil
 }
 
-func (w *worker) committerOf(uid string) connector.Committer {
+func (w *keeper) committerOf(uid string) connector.Committer {
 	for _, c := range w.committers {
 		if c.uid == uid {
 			return c.committer
@@ -124,7 +124,7 @@ func (w *worker) committerOf(uid string) connector.Committer {
 }
 
 // commitSink repeats what may succeed later, until the job ends.
-func (w *worker) commitSink(
+func (w *keeper) commitSink(
 	ctx context.Context, c connector.Committer, id uint64, prepared []connector.Committable,
 ) error {
 	for pause := commitPause; ; pause = min(2*pause, commitPauseLongest) {

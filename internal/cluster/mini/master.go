@@ -28,13 +28,13 @@ type master struct {
 	machine *jobmaster.Master
 	inbox   *link // safe for concurrent use
 	tasks   *link // the same
-	worker  *worker
+	keeper  *keeper
 	sweeper *sweeper
 
 	answers  chan answer
 	inputs   []jobmaster.Input // to be taken before anything else
 	alarms   []time.Time
-	started  started // what the worker found out about this run
+	started  started // what the keeper found out about this run
 	splits   splits
 	position map[string][]byte // of the enumerators, for the checkpoint in progress
 	ended    *jobmaster.End
@@ -47,7 +47,7 @@ type master struct {
 	last     checkpointFigures
 }
 
-// answer is what the worker has done: an input, and what to do with it first.
+// answer is what the keeper has done: an input, and what to do with it first.
 type answer struct {
 	input   jobmaster.Input
 	install func(*master)
@@ -149,7 +149,7 @@ func (m *master) carryOut(e jobmaster.Effect) {
 	case jobmaster.Note:
 		m.note(e)
 	case jobmaster.Prepare:
-		m.worker.work <- func(ctx context.Context) answer { return m.worker.prepare(ctx, e) }
+		m.keeper.work <- func(ctx context.Context) answer { return m.keeper.prepare(ctx, e) }
 	case jobmaster.Send:
 		m.send(e.Message)
 	case jobmaster.Trigger:
@@ -159,8 +159,8 @@ func (m *master) carryOut(e jobmaster.Effect) {
 	case jobmaster.Publish:
 		m.publish(e)
 	case jobmaster.Commit:
-		m.worker.work <- func(ctx context.Context) answer {
-			return answer{input: m.worker.commitPublished(ctx, e.ID)}
+		m.keeper.work <- func(ctx context.Context) answer {
+			return answer{input: m.keeper.commitPublished(ctx, e.ID)}
 		}
 		m.sweeper.completed(e.ID)
 	case jobmaster.Arm:

@@ -64,7 +64,7 @@ func run(ctx context.Context, job Job) (*Result, error) {
 	group.Go(tasksAddress, func(ctx context.Context) error {
 		return runTaskManager(ctx, job, tasks, m.inbox)
 	})
-	group.Go("checkpoint store", m.worker.run)
+	group.Go("checkpoint store", m.keeper.run)
 	group.Go("sweep", m.sweeper.run)
 	group.Go("progress", m.reportProgress)
 	group.Go(masterAddress, func(gctx context.Context) error {
@@ -123,7 +123,7 @@ func newMaster(job Job, st *store.Store, group *lifecycle.Group) *master {
 		counters: &counters{},
 		reports:  map[graph.TaskID]*protocol.TaskReport{},
 	}
-	m.worker = &worker{
+	m.keeper = &keeper{
 		job: job, store: st, answers: m.answers, counters: m.counters,
 		// The coordinator never has more than one thing to be done; a second place spares
 		// the master from waiting while an answer is on its way.
@@ -141,7 +141,7 @@ func (m *master) finish(ctx context.Context, groupErr error) (*Result, error) {
 		}
 	default:
 	}
-	closeErr := errors.Join(m.splits.close(), m.worker.closeCommitters())
+	closeErr := errors.Join(m.splits.close(), m.keeper.closeCommitters())
 	if closeErr != nil {
 		m.job.Logger.Warn("closing connectors failed", slog.Any("error", closeErr))
 	}

@@ -153,6 +153,10 @@ func (t *Task) Run(ctx context.Context) error {
 	} else if errClose != nil {
 		err = errClose
 	}
+	if stack := fault.StackOf(err); stack != nil {
+		// The error names the place only; this is the way there.
+		t.logger.Debug("panic in task", slog.String("stack", string(stack)))
+	}
 	t.cancel(errEnded)
 	state := protocol.TaskState_TASK_STATE_FINISHED
 	switch {

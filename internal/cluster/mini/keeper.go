@@ -29,9 +29,9 @@ type started struct {
 	restored   uint64
 }
 
-// worker does what takes time: it talks to the store and to committers, one thing after the
+// keeper does what takes time: it talks to the store and to committers, one thing after the
 // other. Its fields belong to its goroutine, and after that to finish.
-type worker struct {
+type keeper struct {
 	job      Job
 	store    *store.Store
 	work     chan func(context.Context) answer
@@ -51,7 +51,7 @@ type publishedState struct {
 	operators []*protocol.OperatorState
 }
 
-func (w *worker) run(ctx context.Context) error {
+func (w *keeper) run(ctx context.Context) error {
 	for {
 		select {
 		case do := <-w.work:
@@ -63,7 +63,7 @@ func (w *worker) run(ctx context.Context) error {
 }
 
 // prepare gets an attempt ready.
-func (w *worker) prepare(ctx context.Context, p jobmaster.Prepare) answer {
+func (w *keeper) prepare(ctx context.Context, p jobmaster.Prepare) answer {
 	prepared, install, err := w.prepareAttempt(ctx, p)
 	if err != nil {
 		prepared = jobmaster.Prepared{
@@ -74,7 +74,7 @@ func (w *worker) prepare(ctx context.Context, p jobmaster.Prepare) answer {
 	return answer{input: prepared, install: install}
 }
 
-func (w *worker) prepareAttempt(
+func (w *keeper) prepareAttempt(
 	ctx context.Context, p jobmaster.Prepare,
 ) (jobmaster.Prepared, func(*master), error) {
 	install := func(*master) {}
@@ -119,7 +119,7 @@ func (w *worker) prepareAttempt(
 }
 
 // installStart tells the master what begin found out.
-func (w *worker) installStart(notes []jobmaster.Note) func(*master) {
+func (w *keeper) installStart(notes []jobmaster.Note) func(*master) {
 	began := w.started
 	newest := w.start != nil && w.start.Newest
 	return func(m *master) {
@@ -137,7 +137,7 @@ func (w *worker) installStart(notes []jobmaster.Note) func(*master) {
 
 // begin makes this process the master of the job's name and finds the checkpoint to start
 // from. What does not fit the job is refused before another master is fenced for it.
-func (w *worker) begin(ctx context.Context) ([]jobmaster.Note, error) {
+func (w *keeper) begin(ctx context.Context) ([]jobmaster.Note, error) {
 	if w.job.Restore != "" {
 		found, err := w.find(ctx)
 		if err != nil {
@@ -195,7 +195,7 @@ func shortLineage(lineage string) string { return lineage[:min(8, len(lineage))]
 const latest = "latest"
 
 // find returns the checkpoint the job was told to start from, nil to start empty.
-func (w *worker) find(ctx context.Context) (*store.Found, error) {
+func (w *keeper) find(ctx context.Context) (*store.Found, error) {
 	switch w.job.Restore {
 	case "":
 		return nil, nil
@@ -212,7 +212,7 @@ func (w *worker) find(ctx context.Context) (*store.Found, error) {
 	return w.store.Load(ctx, w.job.Restore)
 }
 
-func (w *worker) check(found *store.Found) error {
+func (w *keeper) check(found *store.Found) error {
 	if found == nil {
 		return nil
 	}
@@ -224,7 +224,7 @@ func (w *worker) check(found *store.Found) error {
 
 // connect makes the committers and enumerators of an attempt. What the checkpoint holds is
 // committed before anything else runs, then leftovers are removed.
-func (w *worker) connect(
+func (w *keeper) connect(
 	ctx context.Context, attempt uint32, found *store.Found,
 ) ([]source, error) {
 	if err := w.makeCommitters(ctx, attempt); err != nil {
@@ -254,7 +254,7 @@ func (w *worker) connect(
 // checkpoint than the newest, what looks like a leftover may be the prepared output of a newer
 // checkpoint that is complete and not committed: until this job has completed a checkpoint
 // itself, the next start by name continues from that one.
-func (w *worker) cleanUp(ctx context.Context, found *store.Found) error {
+func (w *keeper) cleanUp(ctx context.Context, found *store.Found) error {
 	if found != nil && !found.Newest {
 		return nil
 	}
@@ -266,7 +266,7 @@ func (w *worker) cleanUp(ctx context.Context, found *store.Found) error {
 	return nil
 }
 
-func (w *worker) makeEnumerators(
+func (w *keeper) makeEnumerators(
 	ctx context.Context, attempt uint32, restored *meta.Checkpoint,
 ) ([]source, error) {
 	s := splits{}
@@ -292,7 +292,7 @@ func (w *worker) makeEnumerators(
 }
 
 // eachFactory calls f for every operator in graph order.
-func (w *worker) eachFactory(
+func (w *keeper) eachFactory(
 	f func(*protocol.Vertex, *protocol.Operator, operator.Factory) error,
 ) error {
 	for _, v := range w.job.Graph.Vertices {
@@ -309,7 +309,7 @@ func (w *worker) eachFactory(
 	return nil
 }
 
-func (w *worker) env(v *protocol.Vertex, o *protocol.Operator, attempt uint32) *connector.Env {
+func (w *keeper) env(v *protocol.Vertex, o *protocol.Operator, attempt uint32) *connector.Env {
 	return &connector.Env{
 		Files: w.job.Files, Logger: w.job.Logger.With("operator", o.Name),
 		Parallelism: int(v.Parallelism), Count: w.counters.of(o.Uid),
@@ -321,7 +321,7 @@ func (w *worker) env(v *protocol.Vertex, o *protocol.Operator, attempt uint32) *
 }
 
 // publish completes a checkpoint in the store. The checkpoint is put together here and now;
-// the writing is the worker's.
+// the writing is the keeper's.
 func (m *master) publish(e jobmaster.Publish) {
 	kind := meta.KindCheckpoint
 	if e.Kind == coordinator.KindFinal {
@@ -329,21 +329,21 @@ func (m *master) publish(e jobmaster.Publish) {
 	}
 	digest := sha256.Sum256([]byte(graph.DumpJob(m.job.Graph)))
 	header := &protocol.CheckpointHeader{
-		JobId: m.started.jobID, JobName: m.job.Name, Lineage: m.worker.store.Identity().Lineage,
+		JobId: m.started.jobID, JobName: m.job.Name, Lineage: m.keeper.store.Identity().Lineage,
 		CheckpointId: e.ID, Generation: m.started.generation.Number,
 		TriggerMillis: e.TriggerMillis, EngineVersion: engineVersion, Kind: kind,
 		GraphDigest: digest[:], Watermark: m.watermark(),
 	}
 	c, err := scheduler.Assemble(m.machine.Execution(), header, e.Acks, m.position)
 	generation := m.started.generation
-	m.worker.work <- func(ctx context.Context) answer {
+	m.keeper.work <- func(ctx context.Context) answer {
 		outcome := store.Failed
 		if err == nil {
-			outcome, err = m.worker.store.PublishCheckpoint(ctx, generation, c)
+			outcome, err = m.keeper.store.PublishCheckpoint(ctx, generation, c)
 		}
 		in := jobmaster.Published{ID: e.ID, Outcome: outcomeOf(outcome), Err: err}
 		if outcome == store.Committed {
-			m.worker.published = &publishedState{id: e.ID, operators: c.Operators}
+			m.keeper.published = &publishedState{id: e.ID, operators: c.Operators}
 		}
 		return answer{input: in}
 	}
