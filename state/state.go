@@ -19,7 +19,6 @@ import (
 
 	"github.com/leat-io/leat/internal/base/fault"
 	"github.com/leat-io/leat/state/backend"
-	"github.com/leat-io/leat/types"
 )
 
 // MaxStates bounds the states of one operator.
