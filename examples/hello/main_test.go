@@ -8,11 +8,14 @@ import (
 )
 
 // TestHello runs the built program, as a user would, at two parallelisms and checks what it
-// prints: a sum for each of the 100 numbers, and the last of every digit.
+// prints: a sum for each of the 100 numbers, and the last sum of every digit.
 func TestHello(t *testing.T) {
+	if _, err := exec.LookPath("go"); err != nil {
+		t.Skipf("the program under test cannot be built: %v", err)
+	}
 	binary := filepath.Join(t.TempDir(), "hello")
 	if out, err := exec.Command("go", "build", "-o", binary, ".").CombinedOutput(); err != nil {
-		t.Skipf("the go tool cannot build here: %v\n%s", err, out)
+		t.Fatalf("build: %v\n%s", err, out)
 	}
 	for _, p := range []string{"1", "3"} {
 		cmd := exec.Command(binary, "-p", p, "--checkpoint-dir", t.TempDir())

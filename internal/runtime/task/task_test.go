@@ -229,6 +229,9 @@ func TestFailures(t *testing.T) {
 				t.Errorf("error %q of domain %v, want %q of %v", err, fault.DomainOf(err), text,
 					domain)
 			}
+			if c.panics && !strings.Contains(err.Error(), "): boom") {
+				t.Errorf("error %q does not say what the panic said", err)
+			}
 			if c.panics && fault.StackOf(err) == nil {
 				t.Error("the stack of the panic is lost")
 			}
