@@ -275,9 +275,18 @@ type StateDescriptor struct {
 	Kind          string                 `protobuf:"bytes,3,opt,name=kind,proto3" json:"kind,omitempty"`                            // "value", "window-aggregate", ...
 	KeySchema     string                 `protobuf:"bytes,4,opt,name=key_schema,json=keySchema,proto3" json:"key_schema,omitempty"` // schema in SQL spelling
 	ValueSchema   string                 `protobuf:"bytes,5,opt,name=value_schema,json=valueSchema,proto3" json:"value_schema,omitempty"`
-	HashId        uint32                 `protobuf:"varint,6,opt,name=hash_id,json=hashId,proto3" json:"hash_id,omitempty"` // 1
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	HashId        uint32                 `protobuf:"varint,6,opt,name=hash_id,json=hashId,proto3" json:"hash_id,omitempty"`                       // 1
+	UserKeySchema string                 `protobuf:"bytes,7,opt,name=user_key_schema,json=userKeySchema,proto3" json:"user_key_schema,omitempty"` // of a map: what its entries are found by
+	// Time to live: 0 = for ever. The time of the last use, Unix milliseconds, lies in the
+	// value in 8 bytes little endian: at ttl_offset of the serial form of a row, else first in
+	// the value of a map entry or in each element of a list.
+	TtlMillis int64  `protobuf:"varint,8,opt,name=ttl_millis,json=ttlMillis,proto3" json:"ttl_millis,omitempty"`
+	TtlOffset uint32 `protobuf:"varint,9,opt,name=ttl_offset,json=ttlOffset,proto3" json:"ttl_offset,omitempty"`
+	// The bit of the row's first word that says whether the state is set; value states only.
+	PresenceBit    uint32 `protobuf:"varint,10,opt,name=presence_bit,json=presenceBit,proto3" json:"presence_bit,omitempty"`
+	NamespaceWords uint32 `protobuf:"varint,11,opt,name=namespace_words,json=namespaceWords,proto3" json:"namespace_words,omitempty"` // of timers
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *StateDescriptor) Reset() {
@@ -348,6 +357,41 @@ func (x *StateDescriptor) GetValueSchema() string {
 func (x *StateDescriptor) GetHashId() uint32 {
 	if x != nil {
 		return x.HashId
+	}
+	return 0
+}
+
+func (x *StateDescriptor) GetUserKeySchema() string {
+	if x != nil {
+		return x.UserKeySchema
+	}
+	return ""
+}
+
+func (x *StateDescriptor) GetTtlMillis() int64 {
+	if x != nil {
+		return x.TtlMillis
+	}
+	return 0
+}
+
+func (x *StateDescriptor) GetTtlOffset() uint32 {
+	if x != nil {
+		return x.TtlOffset
+	}
+	return 0
+}
+
+func (x *StateDescriptor) GetPresenceBit() uint32 {
+	if x != nil {
+		return x.PresenceBit
+	}
+	return 0
+}
+
+func (x *StateDescriptor) GetNamespaceWords() uint32 {
+	if x != nil {
+		return x.NamespaceWords
 	}
 	return 0
 }
@@ -856,7 +900,7 @@ const file_internal_protocol_state_proto_rawDesc = "" +
 	"\bPaneRuns\x12\x14\n" +
 	"\x05table\x18\x01 \x01(\rR\x05table\x12\x12\n" +
 	"\x04pane\x18\x02 \x01(\x12R\x04pane\x12)\n" +
-	"\x04runs\x18\x03 \x03(\v2\x15.leat.protocol.v1.RunR\x04runs\"\xaa\x01\n" +
+	"\x04runs\x18\x03 \x03(\v2\x15.leat.protocol.v1.RunR\x04runs\"\xdc\x02\n" +
 	"\x0fStateDescriptor\x12\x14\n" +
 	"\x05table\x18\x01 \x01(\rR\x05table\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x12\n" +
@@ -864,7 +908,15 @@ const file_internal_protocol_state_proto_rawDesc = "" +
 	"\n" +
 	"key_schema\x18\x04 \x01(\tR\tkeySchema\x12!\n" +
 	"\fvalue_schema\x18\x05 \x01(\tR\vvalueSchema\x12\x17\n" +
-	"\ahash_id\x18\x06 \x01(\rR\x06hashId\"p\n" +
+	"\ahash_id\x18\x06 \x01(\rR\x06hashId\x12&\n" +
+	"\x0fuser_key_schema\x18\a \x01(\tR\ruserKeySchema\x12\x1d\n" +
+	"\n" +
+	"ttl_millis\x18\b \x01(\x03R\tttlMillis\x12\x1d\n" +
+	"\n" +
+	"ttl_offset\x18\t \x01(\rR\tttlOffset\x12!\n" +
+	"\fpresence_bit\x18\n" +
+	" \x01(\rR\vpresenceBit\x12'\n" +
+	"\x0fnamespace_words\x18\v \x01(\rR\x0enamespaceWords\"p\n" +
 	"\n" +
 	"KeyedState\x12\x17\n" +
 	"\ahash_lo\x18\x01 \x01(\rR\x06hashLo\x12\x17\n" +

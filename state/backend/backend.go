@@ -46,6 +46,9 @@ type RowLayout struct {
 	// refer to values of variable length. A zero slot is an empty value. Offsets are
 	// multiples of 8 and distinct; their order numbers the slots. Callers never write them.
 	VarSlots []int
+	// Collections are those of every row. Their slots are multiples of 8, distinct, and no
+	// VarSlots.
+	Collections []CollectionLayout
 }
 
 // Bounds of what a row holds, in bytes.
@@ -71,6 +74,22 @@ func (l RowLayout) Validate() error {
 		}
 		if slices.Contains(l.VarSlots[:i], slot) {
 			return fmt.Errorf("backend: check row layout: two variable slots at byte %d", slot)
+		}
+	}
+	return l.validateCollections()
+}
+
+func (l RowLayout) validateCollections() error {
+	for i, c := range l.Collections {
+		switch {
+		case c.Kind != OrderedMap && c.Kind != List:
+			return fmt.Errorf("backend: check row layout: %v", c.Kind)
+		case c.Slot < 0 || c.Slot%8 != 0 || c.Slot+8 > l.FixedBytes:
+			return fmt.Errorf("backend: check row layout: collection at byte %d, "+
+				"want a multiple of 8 inside %d bytes", c.Slot, l.FixedBytes)
+		case slices.Contains(l.VarSlots, c.Slot) || slices.ContainsFunc(l.Collections[:i],
+			func(other CollectionLayout) bool { return other.Slot == c.Slot }):
+			return fmt.Errorf("backend: check row layout: two slots at byte %d", c.Slot)
 		}
 	}
 	return nil
@@ -154,6 +173,8 @@ type Table interface {
 	Scan(f func(row Row) bool)
 	// Len is the number of rows.
 	Len() int
+	// The collections of rows.
+	Collections
 }
 
 // Entry is one row on its way into or out of a run. The slices are valid until the next
@@ -182,9 +203,11 @@ type Part struct {
 	// this one began, deleted ones included. A part may be full without having been asked
 	// for; that of a pane made (or made again) since then always is.
 	Full bool
-	// Rows is the number of entries, Bytes about their serial size.
-	Rows  int
-	Bytes int64
+	// Rows is the number of entries, Bytes about their serial size. With AtMost both may be
+	// too large: how many entries there are shows while they are put in order.
+	Rows   int
+	AtMost bool
+	Bytes  int64
 	// Entries starts an iteration; it may be used by one other goroutine while the task
 	// goes on, until Snapshot.Release.
 	Entries func() Entries
@@ -213,9 +236,16 @@ type PaneID struct {
 
 // Backend is the keyed state of one task.
 type Backend interface {
-	// Declare adds a table. All tables are declared before the first record.
+	// Declare adds a table, and a numbered table for each of its collections, see
+	// CollectionTable. All tables are declared before the first record.
 	Declare(layout RowLayout) (TableID, error)
-	// Table returns a pane of a declared table, making it empty when it does not exist.
+	// DeclareTimers adds a service of timers. It takes a table number too: its timers lie there
+	// in snapshots, in NoPane, and are restored by it.
+	DeclareTimers(layout TimerLayout) (TableID, error)
+	// Timers returns a declared service.
+	Timers(id TableID) (Timers, error)
+	// Table returns a pane of a declared table, making it empty when it does not exist. id must
+	// be what Declare returned.
 	Table(id TableID, pane Pane) (Table, error)
 	// Panes appends the panes of a table in ascending order.
 	Panes(id TableID, dst []Pane) []Pane
@@ -235,7 +265,9 @@ type Backend interface {
 	// Restore inserts entries, whose keys lie inside bounds, into a pane as clean rows: an
 	// entry out of bounds, out of order, deleted or damaged is an error, after which the
 	// backend is only good for Close. May be called repeatedly, with disjoint keys. Makes
-	// the pane also when there are no entries. Before the first record.
+	// the pane also when there are no entries. The table may be that of a collection or of
+	// timers; the rows of a table are restored before its collections, and an entry of a
+	// collection whose row is not there makes it. Before the first record.
 	Restore(id TableID, pane Pane, bounds types.HashRange, entries Entries) error
 	// MemoryBytes is what the state occupies now, copies and undo log included.
 	MemoryBytes() int64

@@ -7,7 +7,7 @@ import (
 
 // AppendValue appends the serial form of a row's value to dst and returns it: the fixed
 // part, in which each variable slot holds the length of its value, then the values in slot
-// order. fixed is FixedBytes long; what it holds in variable slots is ignored. values
+// order. Slots of collections are zeros. fixed is FixedBytes long; what it holds in variable slots is ignored. values
 // returns the bytes of a slot; it is called twice for each and must answer alike. The key
 // is not part of the value.
 //
@@ -15,6 +15,9 @@ import (
 func AppendValue(dst []byte, layout RowLayout, fixed []byte, values func(slot int) []byte) []byte {
 	start := len(dst)
 	dst = append(dst, fixed[:layout.FixedBytes]...)
+	for _, c := range layout.Collections {
+		clear(dst[start+c.Slot : start+c.Slot+8])
+	}
 	for slot, at := range layout.VarSlots {
 		length := uint64(len(values(slot)))
 		binary.LittleEndian.PutUint64(dst[start+at:], length)

@@ -236,3 +236,13 @@ var (
 	_ backend.Factory = Factory{}
 	_ backend.Backend = (*Backend)(nil)
 )
+
+// DeclareTimers adds a service of timers.
+func (b *Backend) DeclareTimers(backend.TimerLayout) (backend.TableID, error) {
+	return 0, fmt.Errorf("table: timers are not kept yet")
+}
+
+// Timers returns a service of timers.
+func (b *Backend) Timers(backend.TableID) (backend.Timers, error) {
+	return nil, fmt.Errorf("table: timers are not kept yet")
+}

@@ -40,9 +40,13 @@ type Backend struct {
 	closed      bool
 }
 
+// declared is what a table number stands for: the rows of a table, a collection of the rows
+// of another, or timers.
 type declared struct {
-	layout backend.RowLayout
-	panes  map[backend.Pane]*Table
+	layout     backend.RowLayout
+	panes      map[backend.Pane]*Table // shared by the collections of a table
+	collection int                     // -1: the rows themselves
+	timers     *timers                 // nil: no timers
 }
 
 // Declare adds a table.
@@ -50,13 +54,43 @@ func (b *Backend) Declare(layout backend.RowLayout) (backend.TableID, error) {
 	if err := layout.Validate(); err != nil {
 		return 0, fmt.Errorf("naive: declare table: %w", err)
 	}
-	if len(b.tables) > 1<<16-1 {
+	if len(b.tables)+len(layout.Collections) > maxTables-1 {
 		return 0, fmt.Errorf("naive: declare table: %d tables already", len(b.tables))
 	}
 	layout.VarSlots = slices.Clone(layout.VarSlots)
-	panes := map[backend.Pane]*Table{}
-	b.tables = append(b.tables, declared{layout: layout, panes: panes})
+	layout.Collections = slices.Clone(layout.Collections)
+	id, panes := backend.TableID(len(b.tables)), map[backend.Pane]*Table{}
+	for i := -1; i < len(layout.Collections); i++ {
+		b.tables = append(b.tables, declared{layout: layout, panes: panes, collection: i})
+	}
+	return id, nil
+}
+
+const maxTables = 1 << 16
+
+// DeclareTimers adds a service of timers.
+func (b *Backend) DeclareTimers(layout backend.TimerLayout) (backend.TableID, error) {
+	if err := layout.Validate(); err != nil {
+		return 0, fmt.Errorf("naive: declare timers: %w", err)
+	}
+	if len(b.tables) == maxTables {
+		return 0, fmt.Errorf("naive: declare timers: %d tables already", len(b.tables))
+	}
+	b.tables = append(b.tables, declared{
+		timers: &timers{layout: layout, set: map[timer]uint32{}}, collection: -1,
+	})
 	return backend.TableID(len(b.tables) - 1), nil
+}
+
+// Timers returns a service of timers.
+func (b *Backend) Timers(id backend.TableID) (backend.Timers, error) {
+	if err := b.check(id); err != nil {
+		return nil, err
+	}
+	if b.tables[id].timers == nil {
+		return nil, fmt.Errorf("naive: table %d holds no timers", id)
+	}
+	return b.tables[id].timers, nil
 }
 
 // check returns an error unless id is a declared table of an open backend.
@@ -72,25 +106,31 @@ func (b *Backend) check(id backend.TableID) error {
 
 // Table returns a pane of a declared table, making it when it does not exist.
 func (b *Backend) Table(id backend.TableID, pane backend.Pane) (backend.Table, error) {
-	return b.table(id, pane)
-}
-
-func (b *Backend) table(id backend.TableID, pane backend.Pane) (*Table, error) {
 	if err := b.check(id); err != nil {
 		return nil, err
 	}
+	if d := b.tables[id]; d.timers != nil || d.collection >= 0 {
+		return nil, fmt.Errorf("naive: table %d has no rows of its own", id)
+	}
+	return b.table(id, pane), nil
+}
+
+func (b *Backend) table(id backend.TableID, pane backend.Pane) *Table {
 	t := b.tables[id].panes[pane]
 	if t == nil {
 		t = newTable(b, b.tables[id].layout)
 		b.tables[id].panes[pane] = t
 	}
-	return t, nil
+	return t
 }
 
 // Panes appends the panes of a table in ascending order.
 func (b *Backend) Panes(id backend.TableID, dst []backend.Pane) []backend.Pane {
 	if b.check(id) != nil {
 		return dst
+	}
+	if b.tables[id].timers != nil {
+		return append(dst, backend.NoPane)
 	}
 	start := len(dst)
 	for pane := range b.tables[id].panes {
@@ -119,27 +159,44 @@ func (b *Backend) Drop(id backend.TableID, pane backend.Pane) error {
 func (b *Backend) Restore(
 	id backend.TableID, pane backend.Pane, bounds types.HashRange, entries backend.Entries,
 ) error {
-	t, err := b.table(id, pane)
-	if err != nil {
+	if err := b.check(id); err != nil {
 		return err
 	}
-	var order backend.Order
-	for {
-		entry, ok := entries.Next()
-		if !ok {
-			break
-		}
-		if err := order.Check(t.layout, bounds, entry); err != nil {
-			return fmt.Errorf("naive: restore table %d: %w", id, err)
-		}
-		if err := t.restore(entry); err != nil {
-			return fmt.Errorf("naive: restore table %d: %w", id, err)
-		}
-	}
-	if err := entries.Err(); err != nil {
+	if err := b.restore(id, pane, bounds, entries); err != nil {
 		return fmt.Errorf("naive: restore table %d: %w", id, err)
 	}
 	return nil
+}
+
+func (b *Backend) restore(
+	id backend.TableID, pane backend.Pane, bounds types.HashRange, entries backend.Entries,
+) error {
+	d := &b.tables[id]
+	var t *Table
+	if d.timers == nil {
+		t = b.table(id, pane)
+	} else if pane != backend.NoPane {
+		return fmt.Errorf("timers in pane %d", pane)
+	}
+	var order backend.Order
+	for entry, ok := entries.Next(); ok; entry, ok = entries.Next() {
+		check := func() error { return order.CheckEntry(bounds, entry) }
+		add := func() error { return t.restoreElement(d.collection, entry) }
+		switch {
+		case d.timers != nil:
+			add = func() error { return d.timers.restore(entry) }
+		case d.collection < 0:
+			check = func() error { return order.Check(d.layout, bounds, entry) }
+			add = func() error { return t.restore(entry) }
+		}
+		if err := check(); err != nil {
+			return err
+		}
+		if err := add(); err != nil {
+			return err
+		}
+	}
+	return entries.Err()
 }
 
 // Confirm has nothing to do: every part is full.
@@ -169,6 +226,8 @@ var (
 // row is the state of one key. Its address is its backend.Row; it stays where it is while
 // the map of its table holds it.
 type row struct {
+	collections []collection // by number; nil without
+
 	fixed  []uint64 // in inline when it fits
 	values [][]byte // by slot; nil without slots
 	inline [4]uint64
@@ -190,6 +249,11 @@ func (r *row) bytes() int64 {
 	}
 	for _, value := range r.values {
 		total += int64(len(value))
+	}
+	for _, c := range r.collections {
+		for _, e := range c.entries {
+			total += int64(e.bytes())
+		}
 	}
 	return total
 }

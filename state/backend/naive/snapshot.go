@@ -30,16 +30,43 @@ func (b *Backend) Begin(checkpoint uint64, full bool) (backend.Snapshot, error) 
 	s := &snapshot{backend: b}
 	for id := range b.tables {
 		for _, pane := range b.Panes(backend.TableID(id), nil) {
-			s.panes = append(s.panes, backend.PaneID{Table: backend.TableID(id), Pane: pane})
-			entries := b.tables[id].panes[pane].copy()
-			for _, entry := range entries {
-				s.bytes += int64(len(entry.Key) + len(entry.Value))
-			}
-			s.entries = append(s.entries, entries)
+			s.add(id, pane, b.tables[id].copy(pane))
 		}
 	}
 	b.snapshot = s
 	return s, nil
+}
+
+// add puts a pane into the image.
+func (s *snapshot) add(id int, pane backend.Pane, entries []backend.Entry) {
+	s.panes = append(s.panes, backend.PaneID{Table: backend.TableID(id), Pane: pane})
+	for _, entry := range entries {
+		s.bytes += int64(len(entry.Key) + len(entry.Value))
+	}
+	s.entries = append(s.entries, entries)
+}
+
+// copy returns all entries of a pane in order.
+func (d *declared) copy(pane backend.Pane) []backend.Entry {
+	switch {
+	case d.timers != nil:
+		return d.timers.copy()
+	case d.collection < 0:
+		return d.panes[pane].copy()
+	}
+	var entries []backend.Entry
+	t := d.panes[pane]
+	t.each(func(r *row) bool {
+		entries = r.collections[d.collection].serial(entries, t.layout,
+			t.layout.Collections[d.collection].Kind, r.hash, t.keyBytes(r))
+		return true
+	})
+	slices.SortFunc(entries, compareEntries)
+	return entries
+}
+
+func compareEntries(a, b backend.Entry) int {
+	return cmp.Or(cmp.Compare(a.Hash, b.Hash), slices.Compare(a.Key, b.Key))
 }
 
 // copy returns all rows in serial form, in order.
@@ -55,9 +82,7 @@ func (t *Table) copy() []backend.Entry {
 		})
 		return true
 	})
-	slices.SortFunc(entries, func(a, b backend.Entry) int {
-		return cmp.Or(cmp.Compare(a.Hash, b.Hash), slices.Compare(a.Key, b.Key))
-	})
+	slices.SortFunc(entries, compareEntries)
 	return entries
 }
 
@@ -78,29 +103,36 @@ func (t *Table) restore(entry backend.Entry) error {
 	if err != nil {
 		return err
 	}
-	keys := backend.Keys{Hashes: []uint64{uint64(entry.Hash) << 32}}
-	if n := t.layout.KeyWords; n > 0 {
-		for i := range n {
-			keys.Words = append(keys.Words, binary.LittleEndian.Uint64(entry.Key[8*i:]))
-		}
-	} else {
-		keys.Bytes = [][]byte{entry.Key}
-	}
-	var rows [1]backend.Row
-	created, err := t.Resolve(keys, backend.Insert, rows[:], nil)
+	before := t.Len()
+	row, err := t.rowFor(entry.Hash, entry.Key)
 	if err != nil {
 		return err
 	}
-	if len(created) == 0 {
+	if t.Len() == before {
 		return fmt.Errorf("key %x was restored before", entry.Key)
 	}
-	copy(unsafe.Slice((*byte)(t.Fixed(rows[0])), len(fixed)), fixed)
+	copy(unsafe.Slice((*byte)(t.Fixed(row)), len(fixed)), fixed)
 	for slot, value := range vars {
-		if err := t.SetValue(rows[0], slot, value); err != nil {
+		if err := t.SetValue(row, slot, value); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// rowFor returns the row of a key, making it when it does not exist.
+func (t *Table) rowFor(hash uint32, key []byte) (backend.Row, error) {
+	keys := backend.Keys{Hashes: []uint64{uint64(hash) << 32}}
+	if n := t.layout.KeyWords; n > 0 {
+		for i := range n {
+			keys.Words = append(keys.Words, binary.LittleEndian.Uint64(key[8*i:]))
+		}
+	} else {
+		keys.Bytes = [][]byte{key}
+	}
+	var rows [1]backend.Row
+	_, err := t.Resolve(keys, backend.Insert, rows[:], nil)
+	return rows[0], err
 }
 
 // Step has nothing left to do.

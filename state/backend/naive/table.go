@@ -80,6 +80,9 @@ func (t *Table) insert(keys backend.Keys, i int, hash uint32) *row {
 	if n := len(t.layout.VarSlots); n > 0 {
 		r.values = make([][]byte, n)
 	}
+	if n := len(t.layout.Collections); n > 0 {
+		r.collections = make([]collection, n)
+	}
 	t.backend.memoryBytes += r.bytes()
 	return r
 }
