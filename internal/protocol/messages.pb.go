@@ -31,6 +31,7 @@ const (
 	Exchange_EXCHANGE_FORWARD     Exchange = 1
 	Exchange_EXCHANGE_HASH        Exchange = 2
 	Exchange_EXCHANGE_REBALANCE   Exchange = 3
+	Exchange_EXCHANGE_BROADCAST   Exchange = 4
 )
 
 // Enum value maps for Exchange.
@@ -40,12 +41,14 @@ var (
 		1: "EXCHANGE_FORWARD",
 		2: "EXCHANGE_HASH",
 		3: "EXCHANGE_REBALANCE",
+		4: "EXCHANGE_BROADCAST",
 	}
 	Exchange_value = map[string]int32{
 		"EXCHANGE_UNSPECIFIED": 0,
 		"EXCHANGE_FORWARD":     1,
 		"EXCHANGE_HASH":        2,
 		"EXCHANGE_REBALANCE":   3,
+		"EXCHANGE_BROADCAST":   4,
 	}
 )
 
@@ -497,16 +500,22 @@ func (x *TaskID) GetSubtask() uint32 {
 }
 
 type Operator struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Uid           string                 `protobuf:"bytes,1,opt,name=uid,proto3" json:"uid,omitempty"`
-	Name          string                 `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
-	Kind          string                 `protobuf:"bytes,3,opt,name=kind,proto3" json:"kind,omitempty"` // resolved by the operator registry
-	Version       uint32                 `protobuf:"varint,4,opt,name=version,proto3" json:"version,omitempty"`
-	Payload       []byte                 `protobuf:"bytes,5,opt,name=payload,proto3" json:"payload,omitempty"`
-	Stateful      bool                   `protobuf:"varint,6,opt,name=stateful,proto3" json:"stateful,omitempty"`
-	Descriptors   []*StateDescriptor     `protobuf:"bytes,7,rep,name=descriptors,proto3" json:"descriptors,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	state       protoimpl.MessageState `protogen:"open.v1"`
+	Uid         string                 `protobuf:"bytes,1,opt,name=uid,proto3" json:"uid,omitempty"`
+	Name        string                 `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	Kind        string                 `protobuf:"bytes,3,opt,name=kind,proto3" json:"kind,omitempty"` // resolved by the operator registry
+	Version     uint32                 `protobuf:"varint,4,opt,name=version,proto3" json:"version,omitempty"`
+	Payload     []byte                 `protobuf:"bytes,5,opt,name=payload,proto3" json:"payload,omitempty"`
+	Stateful    bool                   `protobuf:"varint,6,opt,name=stateful,proto3" json:"stateful,omitempty"`
+	Descriptors []*StateDescriptor     `protobuf:"bytes,7,rep,name=descriptors,proto3" json:"descriptors,omitempty"`
+	// Where the operator takes its records from: 1 + the place in the chain of the operator
+	// that makes them, which is before its own; 0 = the one just before.
+	After uint32 `protobuf:"varint,8,opt,name=after,proto3" json:"after,omitempty"`
+	Tag   string `protobuf:"bytes,9,opt,name=tag,proto3" json:"tag,omitempty"` // side output of that operator; "" = its main output
+	// Operator state it declares, without elements.
+	OperatorStates []*NamedState `protobuf:"bytes,10,rep,name=operator_states,json=operatorStates,proto3" json:"operator_states,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *Operator) Reset() {
@@ -588,6 +597,27 @@ func (x *Operator) GetDescriptors() []*StateDescriptor {
 	return nil
 }
 
+func (x *Operator) GetAfter() uint32 {
+	if x != nil {
+		return x.After
+	}
+	return 0
+}
+
+func (x *Operator) GetTag() string {
+	if x != nil {
+		return x.Tag
+	}
+	return ""
+}
+
+func (x *Operator) GetOperatorStates() []*NamedState {
+	if x != nil {
+		return x.OperatorStates
+	}
+	return nil
+}
+
 type Edge struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Id            uint32                 `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
@@ -596,6 +626,8 @@ type Edge struct {
 	Input         uint32                 `protobuf:"varint,4,opt,name=input,proto3" json:"input,omitempty"` // input number at the receiver
 	Exchange      Exchange               `protobuf:"varint,5,opt,name=exchange,proto3,enum=leat.protocol.v1.Exchange" json:"exchange,omitempty"`
 	ShapeKind     string                 `protobuf:"bytes,6,opt,name=shape_kind,json=shapeKind,proto3" json:"shape_kind,omitempty"` // payload form on the edge, resolved by the operator registry
+	Operator      uint32                 `protobuf:"varint,7,opt,name=operator,proto3" json:"operator,omitempty"`                   // 1 + place in the sending chain of the operator; 0 = the last
+	Tag           string                 `protobuf:"bytes,8,opt,name=tag,proto3" json:"tag,omitempty"`                              // side output of that operator; "" = its main output
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -668,6 +700,20 @@ func (x *Edge) GetExchange() Exchange {
 func (x *Edge) GetShapeKind() string {
 	if x != nil {
 		return x.ShapeKind
+	}
+	return ""
+}
+
+func (x *Edge) GetOperator() uint32 {
+	if x != nil {
+		return x.Operator
+	}
+	return 0
+}
+
+func (x *Edge) GetTag() string {
+	if x != nil {
+		return x.Tag
 	}
 	return ""
 }
@@ -1973,7 +2019,7 @@ const file_internal_protocol_messages_proto_rawDesc = "" +
 	"\x04body\":\n" +
 	"\x06TaskID\x12\x16\n" +
 	"\x06vertex\x18\x01 \x01(\rR\x06vertex\x12\x18\n" +
-	"\asubtask\x18\x02 \x01(\rR\asubtask\"\xd9\x01\n" +
+	"\asubtask\x18\x02 \x01(\rR\asubtask\"\xc8\x02\n" +
 	"\bOperator\x12\x10\n" +
 	"\x03uid\x18\x01 \x01(\tR\x03uid\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x12\n" +
@@ -1981,7 +2027,11 @@ const file_internal_protocol_messages_proto_rawDesc = "" +
 	"\aversion\x18\x04 \x01(\rR\aversion\x12\x18\n" +
 	"\apayload\x18\x05 \x01(\fR\apayload\x12\x1a\n" +
 	"\bstateful\x18\x06 \x01(\bR\bstateful\x12C\n" +
-	"\vdescriptors\x18\a \x03(\v2!.leat.protocol.v1.StateDescriptorR\vdescriptors\"\xa7\x01\n" +
+	"\vdescriptors\x18\a \x03(\v2!.leat.protocol.v1.StateDescriptorR\vdescriptors\x12\x14\n" +
+	"\x05after\x18\b \x01(\rR\x05after\x12\x10\n" +
+	"\x03tag\x18\t \x01(\tR\x03tag\x12E\n" +
+	"\x0foperator_states\x18\n" +
+	" \x03(\v2\x1c.leat.protocol.v1.NamedStateR\x0eoperatorStates\"\xd5\x01\n" +
 	"\x04Edge\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\rR\x02id\x12\x12\n" +
 	"\x04from\x18\x02 \x01(\rR\x04from\x12\x0e\n" +
@@ -1989,7 +2039,9 @@ const file_internal_protocol_messages_proto_rawDesc = "" +
 	"\x05input\x18\x04 \x01(\rR\x05input\x126\n" +
 	"\bexchange\x18\x05 \x01(\x0e2\x1a.leat.protocol.v1.ExchangeR\bexchange\x12\x1d\n" +
 	"\n" +
-	"shape_kind\x18\x06 \x01(\tR\tshapeKind\"\xb1\x01\n" +
+	"shape_kind\x18\x06 \x01(\tR\tshapeKind\x12\x1a\n" +
+	"\boperator\x18\a \x01(\rR\boperator\x12\x10\n" +
+	"\x03tag\x18\b \x01(\tR\x03tag\"\xb1\x01\n" +
 	"\x06Vertex\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\rR\x02id\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12 \n" +
@@ -2102,12 +2154,13 @@ const file_internal_protocol_messages_proto_rawDesc = "" +
 	"stateBytes\x1a;\n" +
 	"\rCountersEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\x04R\x05value:\x028\x01*e\n" +
+	"\x05value\x18\x02 \x01(\x04R\x05value:\x028\x01*}\n" +
 	"\bExchange\x12\x18\n" +
 	"\x14EXCHANGE_UNSPECIFIED\x10\x00\x12\x14\n" +
 	"\x10EXCHANGE_FORWARD\x10\x01\x12\x11\n" +
 	"\rEXCHANGE_HASH\x10\x02\x12\x16\n" +
-	"\x12EXCHANGE_REBALANCE\x10\x03*\xf1\x01\n" +
+	"\x12EXCHANGE_REBALANCE\x10\x03\x12\x16\n" +
+	"\x12EXCHANGE_BROADCAST\x10\x04*\xf1\x01\n" +
 	"\tTaskState\x12\x1a\n" +
 	"\x16TASK_STATE_UNSPECIFIED\x10\x00\x12\x16\n" +
 	"\x12TASK_STATE_CREATED\x10\x01\x12\x18\n" +
@@ -2163,8 +2216,8 @@ var file_internal_protocol_messages_proto_goTypes = []any{
 	nil,                          // 26: leat.protocol.v1.DeployTask.SettingsEntry
 	nil,                          // 27: leat.protocol.v1.TaskReport.CountersEntry
 	(*StateDescriptor)(nil),      // 28: leat.protocol.v1.StateDescriptor
-	(*PaneRuns)(nil),             // 29: leat.protocol.v1.PaneRuns
-	(*NamedState)(nil),           // 30: leat.protocol.v1.NamedState
+	(*NamedState)(nil),           // 29: leat.protocol.v1.NamedState
+	(*PaneRuns)(nil),             // 30: leat.protocol.v1.PaneRuns
 	(*OperatorSubtaskState)(nil), // 31: leat.protocol.v1.OperatorSubtaskState
 }
 var file_internal_protocol_messages_proto_depIdxs = []int32{
@@ -2182,44 +2235,45 @@ var file_internal_protocol_messages_proto_depIdxs = []int32{
 	23, // 11: leat.protocol.v1.Envelope.request_split:type_name -> leat.protocol.v1.RequestSplit
 	24, // 12: leat.protocol.v1.Envelope.task_report:type_name -> leat.protocol.v1.TaskReport
 	28, // 13: leat.protocol.v1.Operator.descriptors:type_name -> leat.protocol.v1.StateDescriptor
-	0,  // 14: leat.protocol.v1.Edge.exchange:type_name -> leat.protocol.v1.Exchange
-	4,  // 15: leat.protocol.v1.Vertex.operators:type_name -> leat.protocol.v1.Operator
-	6,  // 16: leat.protocol.v1.JobGraph.vertices:type_name -> leat.protocol.v1.Vertex
-	5,  // 17: leat.protocol.v1.JobGraph.edges:type_name -> leat.protocol.v1.Edge
-	3,  // 18: leat.protocol.v1.DeployTask.task:type_name -> leat.protocol.v1.TaskID
-	6,  // 19: leat.protocol.v1.DeployTask.vertex:type_name -> leat.protocol.v1.Vertex
-	5,  // 20: leat.protocol.v1.DeployTask.inputs:type_name -> leat.protocol.v1.Edge
-	5,  // 21: leat.protocol.v1.DeployTask.outputs:type_name -> leat.protocol.v1.Edge
-	25, // 22: leat.protocol.v1.DeployTask.parallelism:type_name -> leat.protocol.v1.DeployTask.ParallelismEntry
-	9,  // 23: leat.protocol.v1.DeployTask.restore:type_name -> leat.protocol.v1.RestoreOperator
-	26, // 24: leat.protocol.v1.DeployTask.settings:type_name -> leat.protocol.v1.DeployTask.SettingsEntry
-	29, // 25: leat.protocol.v1.RestoreOperator.panes:type_name -> leat.protocol.v1.PaneRuns
-	30, // 26: leat.protocol.v1.RestoreOperator.list:type_name -> leat.protocol.v1.NamedState
-	28, // 27: leat.protocol.v1.RestoreOperator.descriptors:type_name -> leat.protocol.v1.StateDescriptor
-	3,  // 28: leat.protocol.v1.CancelTask.task:type_name -> leat.protocol.v1.TaskID
-	3,  // 29: leat.protocol.v1.CloseTask.task:type_name -> leat.protocol.v1.TaskID
-	3,  // 30: leat.protocol.v1.TriggerCheckpoint.task:type_name -> leat.protocol.v1.TaskID
-	3,  // 31: leat.protocol.v1.CheckpointComplete.task:type_name -> leat.protocol.v1.TaskID
-	3,  // 32: leat.protocol.v1.CheckpointAborted.task:type_name -> leat.protocol.v1.TaskID
-	3,  // 33: leat.protocol.v1.AssignSplits.task:type_name -> leat.protocol.v1.TaskID
-	16, // 34: leat.protocol.v1.AssignSplits.splits:type_name -> leat.protocol.v1.Split
-	3,  // 35: leat.protocol.v1.TaskStatus.task:type_name -> leat.protocol.v1.TaskID
-	1,  // 36: leat.protocol.v1.TaskStatus.state:type_name -> leat.protocol.v1.TaskState
-	17, // 37: leat.protocol.v1.TaskStatus.failure:type_name -> leat.protocol.v1.Failure
-	3,  // 38: leat.protocol.v1.EndOfDataReached.task:type_name -> leat.protocol.v1.TaskID
-	3,  // 39: leat.protocol.v1.AckCheckpoint.task:type_name -> leat.protocol.v1.TaskID
-	21, // 40: leat.protocol.v1.AckCheckpoint.operators:type_name -> leat.protocol.v1.AckOperator
-	31, // 41: leat.protocol.v1.AckOperator.state:type_name -> leat.protocol.v1.OperatorSubtaskState
-	3,  // 42: leat.protocol.v1.DeclineCheckpoint.task:type_name -> leat.protocol.v1.TaskID
-	17, // 43: leat.protocol.v1.DeclineCheckpoint.failure:type_name -> leat.protocol.v1.Failure
-	3,  // 44: leat.protocol.v1.RequestSplit.task:type_name -> leat.protocol.v1.TaskID
-	3,  // 45: leat.protocol.v1.TaskReport.task:type_name -> leat.protocol.v1.TaskID
-	27, // 46: leat.protocol.v1.TaskReport.counters:type_name -> leat.protocol.v1.TaskReport.CountersEntry
-	47, // [47:47] is the sub-list for method output_type
-	47, // [47:47] is the sub-list for method input_type
-	47, // [47:47] is the sub-list for extension type_name
-	47, // [47:47] is the sub-list for extension extendee
-	0,  // [0:47] is the sub-list for field type_name
+	29, // 14: leat.protocol.v1.Operator.operator_states:type_name -> leat.protocol.v1.NamedState
+	0,  // 15: leat.protocol.v1.Edge.exchange:type_name -> leat.protocol.v1.Exchange
+	4,  // 16: leat.protocol.v1.Vertex.operators:type_name -> leat.protocol.v1.Operator
+	6,  // 17: leat.protocol.v1.JobGraph.vertices:type_name -> leat.protocol.v1.Vertex
+	5,  // 18: leat.protocol.v1.JobGraph.edges:type_name -> leat.protocol.v1.Edge
+	3,  // 19: leat.protocol.v1.DeployTask.task:type_name -> leat.protocol.v1.TaskID
+	6,  // 20: leat.protocol.v1.DeployTask.vertex:type_name -> leat.protocol.v1.Vertex
+	5,  // 21: leat.protocol.v1.DeployTask.inputs:type_name -> leat.protocol.v1.Edge
+	5,  // 22: leat.protocol.v1.DeployTask.outputs:type_name -> leat.protocol.v1.Edge
+	25, // 23: leat.protocol.v1.DeployTask.parallelism:type_name -> leat.protocol.v1.DeployTask.ParallelismEntry
+	9,  // 24: leat.protocol.v1.DeployTask.restore:type_name -> leat.protocol.v1.RestoreOperator
+	26, // 25: leat.protocol.v1.DeployTask.settings:type_name -> leat.protocol.v1.DeployTask.SettingsEntry
+	30, // 26: leat.protocol.v1.RestoreOperator.panes:type_name -> leat.protocol.v1.PaneRuns
+	29, // 27: leat.protocol.v1.RestoreOperator.list:type_name -> leat.protocol.v1.NamedState
+	28, // 28: leat.protocol.v1.RestoreOperator.descriptors:type_name -> leat.protocol.v1.StateDescriptor
+	3,  // 29: leat.protocol.v1.CancelTask.task:type_name -> leat.protocol.v1.TaskID
+	3,  // 30: leat.protocol.v1.CloseTask.task:type_name -> leat.protocol.v1.TaskID
+	3,  // 31: leat.protocol.v1.TriggerCheckpoint.task:type_name -> leat.protocol.v1.TaskID
+	3,  // 32: leat.protocol.v1.CheckpointComplete.task:type_name -> leat.protocol.v1.TaskID
+	3,  // 33: leat.protocol.v1.CheckpointAborted.task:type_name -> leat.protocol.v1.TaskID
+	3,  // 34: leat.protocol.v1.AssignSplits.task:type_name -> leat.protocol.v1.TaskID
+	16, // 35: leat.protocol.v1.AssignSplits.splits:type_name -> leat.protocol.v1.Split
+	3,  // 36: leat.protocol.v1.TaskStatus.task:type_name -> leat.protocol.v1.TaskID
+	1,  // 37: leat.protocol.v1.TaskStatus.state:type_name -> leat.protocol.v1.TaskState
+	17, // 38: leat.protocol.v1.TaskStatus.failure:type_name -> leat.protocol.v1.Failure
+	3,  // 39: leat.protocol.v1.EndOfDataReached.task:type_name -> leat.protocol.v1.TaskID
+	3,  // 40: leat.protocol.v1.AckCheckpoint.task:type_name -> leat.protocol.v1.TaskID
+	21, // 41: leat.protocol.v1.AckCheckpoint.operators:type_name -> leat.protocol.v1.AckOperator
+	31, // 42: leat.protocol.v1.AckOperator.state:type_name -> leat.protocol.v1.OperatorSubtaskState
+	3,  // 43: leat.protocol.v1.DeclineCheckpoint.task:type_name -> leat.protocol.v1.TaskID
+	17, // 44: leat.protocol.v1.DeclineCheckpoint.failure:type_name -> leat.protocol.v1.Failure
+	3,  // 45: leat.protocol.v1.RequestSplit.task:type_name -> leat.protocol.v1.TaskID
+	3,  // 46: leat.protocol.v1.TaskReport.task:type_name -> leat.protocol.v1.TaskID
+	27, // 47: leat.protocol.v1.TaskReport.counters:type_name -> leat.protocol.v1.TaskReport.CountersEntry
+	48, // [48:48] is the sub-list for method output_type
+	48, // [48:48] is the sub-list for method input_type
+	48, // [48:48] is the sub-list for extension type_name
+	48, // [48:48] is the sub-list for extension extendee
+	0,  // [0:48] is the sub-list for field type_name
 }
 
 func init() { file_internal_protocol_messages_proto_init() }

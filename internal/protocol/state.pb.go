@@ -533,7 +533,11 @@ type NamedState struct {
 	Version  uint32                 `protobuf:"varint,2,opt,name=version,proto3" json:"version,omitempty"`
 	Elements [][]byte               `protobuf:"bytes,3,rep,name=elements,proto3" json:"elements,omitempty"`
 	// On restore elements are spread over the subtasks; a union goes whole to every subtask.
-	Union         bool `protobuf:"varint,4,opt,name=union,proto3" json:"union,omitempty"`
+	Union bool `protobuf:"varint,4,opt,name=union,proto3" json:"union,omitempty"`
+	// Schema of an element in SQL spelling; "" for state of the engine's own.
+	Schema string `protobuf:"bytes,5,opt,name=schema,proto3" json:"schema,omitempty"`
+	// Every subtask wrote the same; on restore every subtask gets what one of them wrote.
+	Broadcast     bool `protobuf:"varint,6,opt,name=broadcast,proto3" json:"broadcast,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -592,6 +596,20 @@ func (x *NamedState) GetElements() [][]byte {
 func (x *NamedState) GetUnion() bool {
 	if x != nil {
 		return x.Union
+	}
+	return false
+}
+
+func (x *NamedState) GetSchema() string {
+	if x != nil {
+		return x.Schema
+	}
+	return ""
+}
+
+func (x *NamedState) GetBroadcast() bool {
+	if x != nil {
+		return x.Broadcast
 	}
 	return false
 }
@@ -926,13 +944,15 @@ const file_internal_protocol_state_proto_rawDesc = "" +
 	"\asubtask\x18\x01 \x01(\rR\asubtask\x122\n" +
 	"\x05keyed\x18\x02 \x01(\v2\x1c.leat.protocol.v1.KeyedStateR\x05keyed\x120\n" +
 	"\x04list\x18\x03 \x03(\v2\x1c.leat.protocol.v1.NamedStateR\x04list\x12A\n" +
-	"\fcommittables\x18\x04 \x03(\v2\x1d.leat.protocol.v1.CommittableR\fcommittables\"l\n" +
+	"\fcommittables\x18\x04 \x03(\v2\x1d.leat.protocol.v1.CommittableR\fcommittables\"\xa2\x01\n" +
 	"\n" +
 	"NamedState\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
 	"\aversion\x18\x02 \x01(\rR\aversion\x12\x1a\n" +
 	"\belements\x18\x03 \x03(\fR\belements\x12\x14\n" +
-	"\x05union\x18\x04 \x01(\bR\x05union\";\n" +
+	"\x05union\x18\x04 \x01(\bR\x05union\x12\x16\n" +
+	"\x06schema\x18\x05 \x01(\tR\x06schema\x12\x1c\n" +
+	"\tbroadcast\x18\x06 \x01(\bR\tbroadcast\";\n" +
 	"\vCommittable\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\rR\aversion\x12\x12\n" +
 	"\x04data\x18\x02 \x01(\fR\x04data\"\xd9\x02\n" +
