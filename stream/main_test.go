@@ -66,7 +66,7 @@ func envOf(subtask, parallelism int) *operator.Env {
 		UID: "uid", Name: "name", Subtask: subtask, Parallelism: parallelism,
 		Logger: slog.New(slog.DiscardHandler), Clock: clock.NewManual(testStart),
 		Counters: &operator.Counters{}, Failure: &operator.Failure{},
-		RequestSplit: func() {},
+		RequestSplit: func() {}, WakeAt: func(int64) {},
 	}
 }
 

@@ -50,6 +50,11 @@ type Env struct {
 	// RequestSplit asks the enumerator for one more split; sources only. The answer comes as
 	// AddSplits or NoMoreSplits.
 	RequestSplit func()
+	// WakeAt asks the task to call Alarm of this operator, which has that method, once its
+	// clock shows a time, in Unix milliseconds: at once, between two batches, when it does
+	// already. Of several wishes the earliest counts; the call of Alarm uses up all. There is
+	// no call any more after the end of data. Task goroutine only.
+	WakeAt func(millis int64)
 }
 
 // Control is the in-band part of a link.
@@ -82,6 +87,13 @@ type Operator interface {
 	CheckpointComplete(checkpoint uint64) error
 	// Close releases what the operator holds. No other call follows.
 	Close() error
+}
+
+// Alarm is implemented by operators that want to be woken by the clock, see Env.WakeAt.
+type Alarm interface {
+	// Alarm says that the clock shows now, in Unix milliseconds, and that the time asked for
+	// has come. It may emit.
+	Alarm(now int64) error
 }
 
 // State is an operator's part of a checkpoint. Committables are those made since the Snapshot
