@@ -30,6 +30,8 @@ func Run(t *testing.T, factory backend.Factory) {
 	}
 	t.Run("layouts", func(t *testing.T) { testLayouts(&fixture{T: t, factory: factory}) })
 	t.Run("random", func(t *testing.T) { runRandom(t, factory) })
+	t.Run("collections", func(t *testing.T) { runCollections(t, factory) })
+	t.Run("elements", func(t *testing.T) { runElements(t, factory) })
 }
 
 var tests = []struct {

@@ -19,6 +19,25 @@ type part struct {
 
 // readParts iterates all parts, copies the entries and checks what a part promises.
 func readParts(layout backend.RowLayout, parts []backend.Part) ([]part, error) {
+	out, err := readEntries(parts)
+	if err != nil {
+		return nil, err
+	}
+	for _, p := range out {
+		for _, entry := range p.entries {
+			if entry.Deleted {
+				continue
+			}
+			if _, _, err := backend.SplitValue(layout, entry.Value); err != nil {
+				return nil, fmt.Errorf("table %d, pane %d: %w", p.Table, p.Pane, err)
+			}
+		}
+	}
+	return out, nil
+}
+
+// readEntries is readParts for parts that may be of anything.
+func readEntries(parts []backend.Part) ([]part, error) {
 	var out []part
 	for _, p := range parts {
 		read := part{Part: p}
@@ -35,7 +54,7 @@ func readParts(layout backend.RowLayout, parts []backend.Part) ([]part, error) {
 		if err := it.Err(); err != nil {
 			return nil, fmt.Errorf("pane %v: %w", p.Pane, err)
 		}
-		if err := read.check(layout); err != nil {
+		if err := read.check(); err != nil {
 			return nil, fmt.Errorf("table %d, pane %d: %w", p.Table, p.Pane, err)
 		}
 		out = append(out, read)
@@ -43,8 +62,8 @@ func readParts(layout backend.RowLayout, parts []backend.Part) ([]part, error) {
 	return out, nil
 }
 
-func (p part) check(layout backend.RowLayout) error {
-	if len(p.entries) != p.Rows {
+func (p part) check() error {
+	if n := len(p.entries); n > p.Rows || n < p.Rows && !p.AtMost {
 		return fmt.Errorf("%d entries, the part says %d", len(p.entries), p.Rows)
 	}
 	for i, entry := range p.entries {
@@ -54,9 +73,6 @@ func (p part) check(layout backend.RowLayout) error {
 		}
 		if entry.Deleted && (p.Full || entry.Value != nil) {
 			return fmt.Errorf("deleted key %x has a value or is in a full part", entry.Key)
-		}
-		if _, _, err := backend.SplitValue(layout, entry.Value); !entry.Deleted && err != nil {
-			return err
 		}
 	}
 	return nil
@@ -181,7 +197,8 @@ func (s store) add(panes []backend.PaneID, parts []part) store {
 
 // restore puts everything into a backend whose tables are declared, in two calls a pane.
 func (s store) restore(b backend.Backend) error {
-	for id, rows := range s {
+	for _, id := range slices.SortedFunc(maps.Keys(s), comparePaneIDs) { // rows come first
+		rows := s[id]
 		entries := slices.SortedFunc(maps.Values(rows), compareEntries)
 		const middle = 1 << 31
 		split, _ := slices.BinarySearchFunc(entries, uint32(middle),

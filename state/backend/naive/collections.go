@@ -64,8 +64,11 @@ func (t *Table) MapPut(handle backend.Row, i int, userKey, value []byte) error {
 
 func checkElement(userKey, value []byte) error {
 	if len(userKey) > backend.MaxUserKeyBytes {
-		return fmt.Errorf("naive: put into collection: user key of %d bytes, at most %d are possible",
-			len(userKey), backend.MaxUserKeyBytes)
+		return fmt.Errorf(
+			"naive: put into collection: user key of %d bytes, at most %d are possible",
+			len(userKey),
+			backend.MaxUserKeyBytes,
+		)
 	}
 	if len(value) > backend.MaxValueBytes {
 		return fmt.Errorf("naive: put into collection: value of %d bytes, at most %d are possible",
