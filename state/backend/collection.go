@@ -31,7 +31,8 @@ type CollectionLayout struct {
 	Kind CollectionKind
 	// Slot is the offset, in the fixed part, of the 8 bytes that refer to the collection. They
 	// belong to the backend, are zero exactly when the collection is empty, and are zeros in
-	// the serial form of the row. Callers may compare them with zero and nothing else.
+	// the serial form of the row, which leaves out those at the end of the fixed part. Callers
+	// may compare them with zero and nothing else.
 	Slot int
 }
 

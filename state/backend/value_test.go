@@ -36,6 +36,38 @@ func TestAppendValueBytes(t *testing.T) {
 	}
 }
 
+// Goal: collections added to a layout or taken from it leave the serial form of rows alone.
+// Method: the same row under layouts that differ in the collections at the end; one before the
+// end stays, as zeros.
+func TestAppendValueCollections(t *testing.T) {
+	at := func(fixedBytes int, slots ...int) RowLayout {
+		l := RowLayout{KeyWords: 1, FixedBytes: fixedBytes, VarSlots: []int{16}}
+		for _, slot := range slots {
+			l.Collections = append(l.Collections, CollectionLayout{Kind: List, Slot: slot})
+		}
+		if err := l.Validate(); err != nil {
+			t.Fatal(err)
+		}
+		return l
+	}
+	fixed := bytes.Repeat([]byte{0xaa}, 48)
+	value := func(int) []byte { return []byte("xyz") }
+	want := AppendValue(nil, at(24, 8), fixed[:24], value)
+	if !bytes.Equal(want[8:16], make([]byte, 8)) || want[0] != 0xaa {
+		t.Errorf("bytes %x", want)
+	}
+	for _, l := range []RowLayout{at(32, 8, 24), at(48, 8, 40, 24, 32)} {
+		got := AppendValue(nil, l, fixed[:l.FixedBytes], value)
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%v: %s", l, diff)
+		}
+		part, vars, err := SplitValue(l, got)
+		if err != nil || len(part) != 24 || string(vars[0]) != "xyz" {
+			t.Errorf("%v: split into %x, %q: %v", l, part, vars, err)
+		}
+	}
+}
+
 // Goal: damaged values are refused, each with its reason. Method: table of damages.
 func TestSplitValueRefuses(t *testing.T) {
 	layout := RowLayout{FixedBytes: 8, VarSlots: []int{0}}
