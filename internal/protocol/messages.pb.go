@@ -1153,6 +1153,7 @@ type TriggerCheckpoint struct {
 	TriggerMillis int64                  `protobuf:"varint,2,opt,name=trigger_millis,json=triggerMillis,proto3" json:"trigger_millis,omitempty"`
 	Task          *TaskID                `protobuf:"bytes,3,opt,name=task,proto3" json:"task,omitempty"` // a source task
 	Full          bool                   `protobuf:"varint,4,opt,name=full,proto3" json:"full,omitempty"`
+	Savepoint     *Savepoint             `protobuf:"bytes,5,opt,name=savepoint,proto3" json:"savepoint,omitempty"` // absent for a checkpoint
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1215,6 +1216,74 @@ func (x *TriggerCheckpoint) GetFull() bool {
 	return false
 }
 
+func (x *TriggerCheckpoint) GetSavepoint() *Savepoint {
+	if x != nil {
+		return x.Savepoint
+	}
+	return nil
+}
+
+// Savepoint says that a checkpoint is a savepoint, and how it is taken.
+type Savepoint struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Directory     string                 `protobuf:"bytes,1,opt,name=directory,proto3" json:"directory,omitempty"` // URI of its own directory, into which everything goes
+	Stop          bool                   `protobuf:"varint,2,opt,name=stop,proto3" json:"stop,omitempty"`          // sources emit nothing behind its barrier
+	Drain         bool                   `protobuf:"varint,3,opt,name=drain,proto3" json:"drain,omitempty"`        // with stop: the input ends before the barrier
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Savepoint) Reset() {
+	*x = Savepoint{}
+	mi := &file_internal_protocol_messages_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Savepoint) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Savepoint) ProtoMessage() {}
+
+func (x *Savepoint) ProtoReflect() protoreflect.Message {
+	mi := &file_internal_protocol_messages_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Savepoint.ProtoReflect.Descriptor instead.
+func (*Savepoint) Descriptor() ([]byte, []int) {
+	return file_internal_protocol_messages_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *Savepoint) GetDirectory() string {
+	if x != nil {
+		return x.Directory
+	}
+	return ""
+}
+
+func (x *Savepoint) GetStop() bool {
+	if x != nil {
+		return x.Stop
+	}
+	return false
+}
+
+func (x *Savepoint) GetDrain() bool {
+	if x != nil {
+		return x.Drain
+	}
+	return false
+}
+
 type CheckpointComplete struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	CheckpointId  uint64                 `protobuf:"varint,1,opt,name=checkpoint_id,json=checkpointId,proto3" json:"checkpoint_id,omitempty"`
@@ -1225,7 +1294,7 @@ type CheckpointComplete struct {
 
 func (x *CheckpointComplete) Reset() {
 	*x = CheckpointComplete{}
-	mi := &file_internal_protocol_messages_proto_msgTypes[11]
+	mi := &file_internal_protocol_messages_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1237,7 +1306,7 @@ func (x *CheckpointComplete) String() string {
 func (*CheckpointComplete) ProtoMessage() {}
 
 func (x *CheckpointComplete) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_messages_proto_msgTypes[11]
+	mi := &file_internal_protocol_messages_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1250,7 +1319,7 @@ func (x *CheckpointComplete) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckpointComplete.ProtoReflect.Descriptor instead.
 func (*CheckpointComplete) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_messages_proto_rawDescGZIP(), []int{11}
+	return file_internal_protocol_messages_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *CheckpointComplete) GetCheckpointId() uint64 {
@@ -1278,7 +1347,7 @@ type CheckpointAborted struct {
 
 func (x *CheckpointAborted) Reset() {
 	*x = CheckpointAborted{}
-	mi := &file_internal_protocol_messages_proto_msgTypes[12]
+	mi := &file_internal_protocol_messages_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1290,7 +1359,7 @@ func (x *CheckpointAborted) String() string {
 func (*CheckpointAborted) ProtoMessage() {}
 
 func (x *CheckpointAborted) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_messages_proto_msgTypes[12]
+	mi := &file_internal_protocol_messages_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1303,7 +1372,7 @@ func (x *CheckpointAborted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckpointAborted.ProtoReflect.Descriptor instead.
 func (*CheckpointAborted) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_messages_proto_rawDescGZIP(), []int{12}
+	return file_internal_protocol_messages_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *CheckpointAborted) GetCheckpointId() uint64 {
@@ -1339,7 +1408,7 @@ type AssignSplits struct {
 
 func (x *AssignSplits) Reset() {
 	*x = AssignSplits{}
-	mi := &file_internal_protocol_messages_proto_msgTypes[13]
+	mi := &file_internal_protocol_messages_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1351,7 +1420,7 @@ func (x *AssignSplits) String() string {
 func (*AssignSplits) ProtoMessage() {}
 
 func (x *AssignSplits) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_messages_proto_msgTypes[13]
+	mi := &file_internal_protocol_messages_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1364,7 +1433,7 @@ func (x *AssignSplits) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AssignSplits.ProtoReflect.Descriptor instead.
 func (*AssignSplits) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_messages_proto_rawDescGZIP(), []int{13}
+	return file_internal_protocol_messages_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *AssignSplits) GetTask() *TaskID {
@@ -1406,7 +1475,7 @@ type Split struct {
 
 func (x *Split) Reset() {
 	*x = Split{}
-	mi := &file_internal_protocol_messages_proto_msgTypes[14]
+	mi := &file_internal_protocol_messages_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1418,7 +1487,7 @@ func (x *Split) String() string {
 func (*Split) ProtoMessage() {}
 
 func (x *Split) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_messages_proto_msgTypes[14]
+	mi := &file_internal_protocol_messages_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1431,7 +1500,7 @@ func (x *Split) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Split.ProtoReflect.Descriptor instead.
 func (*Split) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_messages_proto_rawDescGZIP(), []int{14}
+	return file_internal_protocol_messages_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Split) GetId() string {
@@ -1466,7 +1535,7 @@ type Failure struct {
 
 func (x *Failure) Reset() {
 	*x = Failure{}
-	mi := &file_internal_protocol_messages_proto_msgTypes[15]
+	mi := &file_internal_protocol_messages_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1478,7 +1547,7 @@ func (x *Failure) String() string {
 func (*Failure) ProtoMessage() {}
 
 func (x *Failure) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_messages_proto_msgTypes[15]
+	mi := &file_internal_protocol_messages_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1491,7 +1560,7 @@ func (x *Failure) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Failure.ProtoReflect.Descriptor instead.
 func (*Failure) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_messages_proto_rawDescGZIP(), []int{15}
+	return file_internal_protocol_messages_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Failure) GetMessage() string {
@@ -1526,7 +1595,7 @@ type TaskStatus struct {
 
 func (x *TaskStatus) Reset() {
 	*x = TaskStatus{}
-	mi := &file_internal_protocol_messages_proto_msgTypes[16]
+	mi := &file_internal_protocol_messages_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1538,7 +1607,7 @@ func (x *TaskStatus) String() string {
 func (*TaskStatus) ProtoMessage() {}
 
 func (x *TaskStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_messages_proto_msgTypes[16]
+	mi := &file_internal_protocol_messages_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1551,7 +1620,7 @@ func (x *TaskStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskStatus.ProtoReflect.Descriptor instead.
 func (*TaskStatus) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_messages_proto_rawDescGZIP(), []int{16}
+	return file_internal_protocol_messages_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *TaskStatus) GetTask() *TaskID {
@@ -1584,7 +1653,7 @@ type EndOfDataReached struct {
 
 func (x *EndOfDataReached) Reset() {
 	*x = EndOfDataReached{}
-	mi := &file_internal_protocol_messages_proto_msgTypes[17]
+	mi := &file_internal_protocol_messages_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1596,7 +1665,7 @@ func (x *EndOfDataReached) String() string {
 func (*EndOfDataReached) ProtoMessage() {}
 
 func (x *EndOfDataReached) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_messages_proto_msgTypes[17]
+	mi := &file_internal_protocol_messages_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1609,7 +1678,7 @@ func (x *EndOfDataReached) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EndOfDataReached.ProtoReflect.Descriptor instead.
 func (*EndOfDataReached) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_messages_proto_rawDescGZIP(), []int{17}
+	return file_internal_protocol_messages_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *EndOfDataReached) GetTask() *TaskID {
@@ -1634,7 +1703,7 @@ type AckCheckpoint struct {
 
 func (x *AckCheckpoint) Reset() {
 	*x = AckCheckpoint{}
-	mi := &file_internal_protocol_messages_proto_msgTypes[18]
+	mi := &file_internal_protocol_messages_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1646,7 +1715,7 @@ func (x *AckCheckpoint) String() string {
 func (*AckCheckpoint) ProtoMessage() {}
 
 func (x *AckCheckpoint) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_messages_proto_msgTypes[18]
+	mi := &file_internal_protocol_messages_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1659,7 +1728,7 @@ func (x *AckCheckpoint) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AckCheckpoint.ProtoReflect.Descriptor instead.
 func (*AckCheckpoint) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_messages_proto_rawDescGZIP(), []int{18}
+	return file_internal_protocol_messages_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *AckCheckpoint) GetTask() *TaskID {
@@ -1721,7 +1790,7 @@ type AckOperator struct {
 
 func (x *AckOperator) Reset() {
 	*x = AckOperator{}
-	mi := &file_internal_protocol_messages_proto_msgTypes[19]
+	mi := &file_internal_protocol_messages_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1733,7 +1802,7 @@ func (x *AckOperator) String() string {
 func (*AckOperator) ProtoMessage() {}
 
 func (x *AckOperator) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_messages_proto_msgTypes[19]
+	mi := &file_internal_protocol_messages_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1746,7 +1815,7 @@ func (x *AckOperator) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AckOperator.ProtoReflect.Descriptor instead.
 func (*AckOperator) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_messages_proto_rawDescGZIP(), []int{19}
+	return file_internal_protocol_messages_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *AckOperator) GetUid() string {
@@ -1774,7 +1843,7 @@ type DeclineCheckpoint struct {
 
 func (x *DeclineCheckpoint) Reset() {
 	*x = DeclineCheckpoint{}
-	mi := &file_internal_protocol_messages_proto_msgTypes[20]
+	mi := &file_internal_protocol_messages_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1786,7 +1855,7 @@ func (x *DeclineCheckpoint) String() string {
 func (*DeclineCheckpoint) ProtoMessage() {}
 
 func (x *DeclineCheckpoint) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_messages_proto_msgTypes[20]
+	mi := &file_internal_protocol_messages_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1799,7 +1868,7 @@ func (x *DeclineCheckpoint) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeclineCheckpoint.ProtoReflect.Descriptor instead.
 func (*DeclineCheckpoint) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_messages_proto_rawDescGZIP(), []int{20}
+	return file_internal_protocol_messages_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *DeclineCheckpoint) GetTask() *TaskID {
@@ -1833,7 +1902,7 @@ type RequestSplit struct {
 
 func (x *RequestSplit) Reset() {
 	*x = RequestSplit{}
-	mi := &file_internal_protocol_messages_proto_msgTypes[21]
+	mi := &file_internal_protocol_messages_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1845,7 +1914,7 @@ func (x *RequestSplit) String() string {
 func (*RequestSplit) ProtoMessage() {}
 
 func (x *RequestSplit) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_messages_proto_msgTypes[21]
+	mi := &file_internal_protocol_messages_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1858,7 +1927,7 @@ func (x *RequestSplit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RequestSplit.ProtoReflect.Descriptor instead.
 func (*RequestSplit) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_messages_proto_rawDescGZIP(), []int{21}
+	return file_internal_protocol_messages_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *RequestSplit) GetTask() *TaskID {
@@ -1893,7 +1962,7 @@ type TaskReport struct {
 
 func (x *TaskReport) Reset() {
 	*x = TaskReport{}
-	mi := &file_internal_protocol_messages_proto_msgTypes[22]
+	mi := &file_internal_protocol_messages_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1905,7 +1974,7 @@ func (x *TaskReport) String() string {
 func (*TaskReport) ProtoMessage() {}
 
 func (x *TaskReport) ProtoReflect() protoreflect.Message {
-	mi := &file_internal_protocol_messages_proto_msgTypes[22]
+	mi := &file_internal_protocol_messages_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1918,7 +1987,7 @@ func (x *TaskReport) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskReport.ProtoReflect.Descriptor instead.
 func (*TaskReport) Descriptor() ([]byte, []int) {
-	return file_internal_protocol_messages_proto_rawDescGZIP(), []int{22}
+	return file_internal_protocol_messages_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *TaskReport) GetTask() *TaskID {
@@ -2083,12 +2152,17 @@ const file_internal_protocol_messages_proto_rawDesc = "" +
 	"CancelTask\x12,\n" +
 	"\x04task\x18\x01 \x01(\v2\x18.leat.protocol.v1.TaskIDR\x04task\"9\n" +
 	"\tCloseTask\x12,\n" +
-	"\x04task\x18\x01 \x01(\v2\x18.leat.protocol.v1.TaskIDR\x04task\"\xa1\x01\n" +
+	"\x04task\x18\x01 \x01(\v2\x18.leat.protocol.v1.TaskIDR\x04task\"\xdc\x01\n" +
 	"\x11TriggerCheckpoint\x12#\n" +
 	"\rcheckpoint_id\x18\x01 \x01(\x04R\fcheckpointId\x12%\n" +
 	"\x0etrigger_millis\x18\x02 \x01(\x03R\rtriggerMillis\x12,\n" +
 	"\x04task\x18\x03 \x01(\v2\x18.leat.protocol.v1.TaskIDR\x04task\x12\x12\n" +
-	"\x04full\x18\x04 \x01(\bR\x04full\"g\n" +
+	"\x04full\x18\x04 \x01(\bR\x04full\x129\n" +
+	"\tsavepoint\x18\x05 \x01(\v2\x1b.leat.protocol.v1.SavepointR\tsavepoint\"S\n" +
+	"\tSavepoint\x12\x1c\n" +
+	"\tdirectory\x18\x01 \x01(\tR\tdirectory\x12\x12\n" +
+	"\x04stop\x18\x02 \x01(\bR\x04stop\x12\x14\n" +
+	"\x05drain\x18\x03 \x01(\bR\x05drain\"g\n" +
 	"\x12CheckpointComplete\x12#\n" +
 	"\rcheckpoint_id\x18\x01 \x01(\x04R\fcheckpointId\x12,\n" +
 	"\x04task\x18\x02 \x01(\v2\x18.leat.protocol.v1.TaskIDR\x04task\"~\n" +
@@ -2185,7 +2259,7 @@ func file_internal_protocol_messages_proto_rawDescGZIP() []byte {
 }
 
 var file_internal_protocol_messages_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_internal_protocol_messages_proto_msgTypes = make([]protoimpl.MessageInfo, 26)
+var file_internal_protocol_messages_proto_msgTypes = make([]protoimpl.MessageInfo, 27)
 var file_internal_protocol_messages_proto_goTypes = []any{
 	(Exchange)(0),                // 0: leat.protocol.v1.Exchange
 	(TaskState)(0),               // 1: leat.protocol.v1.TaskState
@@ -2200,42 +2274,43 @@ var file_internal_protocol_messages_proto_goTypes = []any{
 	(*CancelTask)(nil),           // 10: leat.protocol.v1.CancelTask
 	(*CloseTask)(nil),            // 11: leat.protocol.v1.CloseTask
 	(*TriggerCheckpoint)(nil),    // 12: leat.protocol.v1.TriggerCheckpoint
-	(*CheckpointComplete)(nil),   // 13: leat.protocol.v1.CheckpointComplete
-	(*CheckpointAborted)(nil),    // 14: leat.protocol.v1.CheckpointAborted
-	(*AssignSplits)(nil),         // 15: leat.protocol.v1.AssignSplits
-	(*Split)(nil),                // 16: leat.protocol.v1.Split
-	(*Failure)(nil),              // 17: leat.protocol.v1.Failure
-	(*TaskStatus)(nil),           // 18: leat.protocol.v1.TaskStatus
-	(*EndOfDataReached)(nil),     // 19: leat.protocol.v1.EndOfDataReached
-	(*AckCheckpoint)(nil),        // 20: leat.protocol.v1.AckCheckpoint
-	(*AckOperator)(nil),          // 21: leat.protocol.v1.AckOperator
-	(*DeclineCheckpoint)(nil),    // 22: leat.protocol.v1.DeclineCheckpoint
-	(*RequestSplit)(nil),         // 23: leat.protocol.v1.RequestSplit
-	(*TaskReport)(nil),           // 24: leat.protocol.v1.TaskReport
-	nil,                          // 25: leat.protocol.v1.DeployTask.ParallelismEntry
-	nil,                          // 26: leat.protocol.v1.DeployTask.SettingsEntry
-	nil,                          // 27: leat.protocol.v1.TaskReport.CountersEntry
-	(*StateDescriptor)(nil),      // 28: leat.protocol.v1.StateDescriptor
-	(*NamedState)(nil),           // 29: leat.protocol.v1.NamedState
-	(*PaneRuns)(nil),             // 30: leat.protocol.v1.PaneRuns
-	(*OperatorSubtaskState)(nil), // 31: leat.protocol.v1.OperatorSubtaskState
+	(*Savepoint)(nil),            // 13: leat.protocol.v1.Savepoint
+	(*CheckpointComplete)(nil),   // 14: leat.protocol.v1.CheckpointComplete
+	(*CheckpointAborted)(nil),    // 15: leat.protocol.v1.CheckpointAborted
+	(*AssignSplits)(nil),         // 16: leat.protocol.v1.AssignSplits
+	(*Split)(nil),                // 17: leat.protocol.v1.Split
+	(*Failure)(nil),              // 18: leat.protocol.v1.Failure
+	(*TaskStatus)(nil),           // 19: leat.protocol.v1.TaskStatus
+	(*EndOfDataReached)(nil),     // 20: leat.protocol.v1.EndOfDataReached
+	(*AckCheckpoint)(nil),        // 21: leat.protocol.v1.AckCheckpoint
+	(*AckOperator)(nil),          // 22: leat.protocol.v1.AckOperator
+	(*DeclineCheckpoint)(nil),    // 23: leat.protocol.v1.DeclineCheckpoint
+	(*RequestSplit)(nil),         // 24: leat.protocol.v1.RequestSplit
+	(*TaskReport)(nil),           // 25: leat.protocol.v1.TaskReport
+	nil,                          // 26: leat.protocol.v1.DeployTask.ParallelismEntry
+	nil,                          // 27: leat.protocol.v1.DeployTask.SettingsEntry
+	nil,                          // 28: leat.protocol.v1.TaskReport.CountersEntry
+	(*StateDescriptor)(nil),      // 29: leat.protocol.v1.StateDescriptor
+	(*NamedState)(nil),           // 30: leat.protocol.v1.NamedState
+	(*PaneRuns)(nil),             // 31: leat.protocol.v1.PaneRuns
+	(*OperatorSubtaskState)(nil), // 32: leat.protocol.v1.OperatorSubtaskState
 }
 var file_internal_protocol_messages_proto_depIdxs = []int32{
 	8,  // 0: leat.protocol.v1.Envelope.deploy_task:type_name -> leat.protocol.v1.DeployTask
 	10, // 1: leat.protocol.v1.Envelope.cancel_task:type_name -> leat.protocol.v1.CancelTask
 	11, // 2: leat.protocol.v1.Envelope.close_task:type_name -> leat.protocol.v1.CloseTask
 	12, // 3: leat.protocol.v1.Envelope.trigger_checkpoint:type_name -> leat.protocol.v1.TriggerCheckpoint
-	13, // 4: leat.protocol.v1.Envelope.checkpoint_complete:type_name -> leat.protocol.v1.CheckpointComplete
-	14, // 5: leat.protocol.v1.Envelope.checkpoint_aborted:type_name -> leat.protocol.v1.CheckpointAborted
-	15, // 6: leat.protocol.v1.Envelope.assign_splits:type_name -> leat.protocol.v1.AssignSplits
-	18, // 7: leat.protocol.v1.Envelope.task_status:type_name -> leat.protocol.v1.TaskStatus
-	19, // 8: leat.protocol.v1.Envelope.end_of_data_reached:type_name -> leat.protocol.v1.EndOfDataReached
-	20, // 9: leat.protocol.v1.Envelope.ack_checkpoint:type_name -> leat.protocol.v1.AckCheckpoint
-	22, // 10: leat.protocol.v1.Envelope.decline_checkpoint:type_name -> leat.protocol.v1.DeclineCheckpoint
-	23, // 11: leat.protocol.v1.Envelope.request_split:type_name -> leat.protocol.v1.RequestSplit
-	24, // 12: leat.protocol.v1.Envelope.task_report:type_name -> leat.protocol.v1.TaskReport
-	28, // 13: leat.protocol.v1.Operator.descriptors:type_name -> leat.protocol.v1.StateDescriptor
-	29, // 14: leat.protocol.v1.Operator.operator_states:type_name -> leat.protocol.v1.NamedState
+	14, // 4: leat.protocol.v1.Envelope.checkpoint_complete:type_name -> leat.protocol.v1.CheckpointComplete
+	15, // 5: leat.protocol.v1.Envelope.checkpoint_aborted:type_name -> leat.protocol.v1.CheckpointAborted
+	16, // 6: leat.protocol.v1.Envelope.assign_splits:type_name -> leat.protocol.v1.AssignSplits
+	19, // 7: leat.protocol.v1.Envelope.task_status:type_name -> leat.protocol.v1.TaskStatus
+	20, // 8: leat.protocol.v1.Envelope.end_of_data_reached:type_name -> leat.protocol.v1.EndOfDataReached
+	21, // 9: leat.protocol.v1.Envelope.ack_checkpoint:type_name -> leat.protocol.v1.AckCheckpoint
+	23, // 10: leat.protocol.v1.Envelope.decline_checkpoint:type_name -> leat.protocol.v1.DeclineCheckpoint
+	24, // 11: leat.protocol.v1.Envelope.request_split:type_name -> leat.protocol.v1.RequestSplit
+	25, // 12: leat.protocol.v1.Envelope.task_report:type_name -> leat.protocol.v1.TaskReport
+	29, // 13: leat.protocol.v1.Operator.descriptors:type_name -> leat.protocol.v1.StateDescriptor
+	30, // 14: leat.protocol.v1.Operator.operator_states:type_name -> leat.protocol.v1.NamedState
 	0,  // 15: leat.protocol.v1.Edge.exchange:type_name -> leat.protocol.v1.Exchange
 	4,  // 16: leat.protocol.v1.Vertex.operators:type_name -> leat.protocol.v1.Operator
 	6,  // 17: leat.protocol.v1.JobGraph.vertices:type_name -> leat.protocol.v1.Vertex
@@ -2244,36 +2319,37 @@ var file_internal_protocol_messages_proto_depIdxs = []int32{
 	6,  // 20: leat.protocol.v1.DeployTask.vertex:type_name -> leat.protocol.v1.Vertex
 	5,  // 21: leat.protocol.v1.DeployTask.inputs:type_name -> leat.protocol.v1.Edge
 	5,  // 22: leat.protocol.v1.DeployTask.outputs:type_name -> leat.protocol.v1.Edge
-	25, // 23: leat.protocol.v1.DeployTask.parallelism:type_name -> leat.protocol.v1.DeployTask.ParallelismEntry
+	26, // 23: leat.protocol.v1.DeployTask.parallelism:type_name -> leat.protocol.v1.DeployTask.ParallelismEntry
 	9,  // 24: leat.protocol.v1.DeployTask.restore:type_name -> leat.protocol.v1.RestoreOperator
-	26, // 25: leat.protocol.v1.DeployTask.settings:type_name -> leat.protocol.v1.DeployTask.SettingsEntry
-	30, // 26: leat.protocol.v1.RestoreOperator.panes:type_name -> leat.protocol.v1.PaneRuns
-	29, // 27: leat.protocol.v1.RestoreOperator.list:type_name -> leat.protocol.v1.NamedState
-	28, // 28: leat.protocol.v1.RestoreOperator.descriptors:type_name -> leat.protocol.v1.StateDescriptor
+	27, // 25: leat.protocol.v1.DeployTask.settings:type_name -> leat.protocol.v1.DeployTask.SettingsEntry
+	31, // 26: leat.protocol.v1.RestoreOperator.panes:type_name -> leat.protocol.v1.PaneRuns
+	30, // 27: leat.protocol.v1.RestoreOperator.list:type_name -> leat.protocol.v1.NamedState
+	29, // 28: leat.protocol.v1.RestoreOperator.descriptors:type_name -> leat.protocol.v1.StateDescriptor
 	3,  // 29: leat.protocol.v1.CancelTask.task:type_name -> leat.protocol.v1.TaskID
 	3,  // 30: leat.protocol.v1.CloseTask.task:type_name -> leat.protocol.v1.TaskID
 	3,  // 31: leat.protocol.v1.TriggerCheckpoint.task:type_name -> leat.protocol.v1.TaskID
-	3,  // 32: leat.protocol.v1.CheckpointComplete.task:type_name -> leat.protocol.v1.TaskID
-	3,  // 33: leat.protocol.v1.CheckpointAborted.task:type_name -> leat.protocol.v1.TaskID
-	3,  // 34: leat.protocol.v1.AssignSplits.task:type_name -> leat.protocol.v1.TaskID
-	16, // 35: leat.protocol.v1.AssignSplits.splits:type_name -> leat.protocol.v1.Split
-	3,  // 36: leat.protocol.v1.TaskStatus.task:type_name -> leat.protocol.v1.TaskID
-	1,  // 37: leat.protocol.v1.TaskStatus.state:type_name -> leat.protocol.v1.TaskState
-	17, // 38: leat.protocol.v1.TaskStatus.failure:type_name -> leat.protocol.v1.Failure
-	3,  // 39: leat.protocol.v1.EndOfDataReached.task:type_name -> leat.protocol.v1.TaskID
-	3,  // 40: leat.protocol.v1.AckCheckpoint.task:type_name -> leat.protocol.v1.TaskID
-	21, // 41: leat.protocol.v1.AckCheckpoint.operators:type_name -> leat.protocol.v1.AckOperator
-	31, // 42: leat.protocol.v1.AckOperator.state:type_name -> leat.protocol.v1.OperatorSubtaskState
-	3,  // 43: leat.protocol.v1.DeclineCheckpoint.task:type_name -> leat.protocol.v1.TaskID
-	17, // 44: leat.protocol.v1.DeclineCheckpoint.failure:type_name -> leat.protocol.v1.Failure
-	3,  // 45: leat.protocol.v1.RequestSplit.task:type_name -> leat.protocol.v1.TaskID
-	3,  // 46: leat.protocol.v1.TaskReport.task:type_name -> leat.protocol.v1.TaskID
-	27, // 47: leat.protocol.v1.TaskReport.counters:type_name -> leat.protocol.v1.TaskReport.CountersEntry
-	48, // [48:48] is the sub-list for method output_type
-	48, // [48:48] is the sub-list for method input_type
-	48, // [48:48] is the sub-list for extension type_name
-	48, // [48:48] is the sub-list for extension extendee
-	0,  // [0:48] is the sub-list for field type_name
+	13, // 32: leat.protocol.v1.TriggerCheckpoint.savepoint:type_name -> leat.protocol.v1.Savepoint
+	3,  // 33: leat.protocol.v1.CheckpointComplete.task:type_name -> leat.protocol.v1.TaskID
+	3,  // 34: leat.protocol.v1.CheckpointAborted.task:type_name -> leat.protocol.v1.TaskID
+	3,  // 35: leat.protocol.v1.AssignSplits.task:type_name -> leat.protocol.v1.TaskID
+	17, // 36: leat.protocol.v1.AssignSplits.splits:type_name -> leat.protocol.v1.Split
+	3,  // 37: leat.protocol.v1.TaskStatus.task:type_name -> leat.protocol.v1.TaskID
+	1,  // 38: leat.protocol.v1.TaskStatus.state:type_name -> leat.protocol.v1.TaskState
+	18, // 39: leat.protocol.v1.TaskStatus.failure:type_name -> leat.protocol.v1.Failure
+	3,  // 40: leat.protocol.v1.EndOfDataReached.task:type_name -> leat.protocol.v1.TaskID
+	3,  // 41: leat.protocol.v1.AckCheckpoint.task:type_name -> leat.protocol.v1.TaskID
+	22, // 42: leat.protocol.v1.AckCheckpoint.operators:type_name -> leat.protocol.v1.AckOperator
+	32, // 43: leat.protocol.v1.AckOperator.state:type_name -> leat.protocol.v1.OperatorSubtaskState
+	3,  // 44: leat.protocol.v1.DeclineCheckpoint.task:type_name -> leat.protocol.v1.TaskID
+	18, // 45: leat.protocol.v1.DeclineCheckpoint.failure:type_name -> leat.protocol.v1.Failure
+	3,  // 46: leat.protocol.v1.RequestSplit.task:type_name -> leat.protocol.v1.TaskID
+	3,  // 47: leat.protocol.v1.TaskReport.task:type_name -> leat.protocol.v1.TaskID
+	28, // 48: leat.protocol.v1.TaskReport.counters:type_name -> leat.protocol.v1.TaskReport.CountersEntry
+	49, // [49:49] is the sub-list for method output_type
+	49, // [49:49] is the sub-list for method input_type
+	49, // [49:49] is the sub-list for extension type_name
+	49, // [49:49] is the sub-list for extension extendee
+	0,  // [0:49] is the sub-list for field type_name
 }
 
 func init() { file_internal_protocol_messages_proto_init() }
@@ -2303,7 +2379,7 @@ func file_internal_protocol_messages_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_internal_protocol_messages_proto_rawDesc), len(file_internal_protocol_messages_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   26,
+			NumMessages:   27,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -783,6 +783,13 @@ type CheckpointHeader struct {
 	Origin        string                 `protobuf:"bytes,9,opt,name=origin,proto3" json:"origin,omitempty"` // URI of the directory the metadata was written to
 	GraphDigest   []byte                 `protobuf:"bytes,10,opt,name=graph_digest,json=graphDigest,proto3" json:"graph_digest,omitempty"`
 	Watermark     int64                  `protobuf:"zigzag64,11,opt,name=watermark,proto3" json:"watermark,omitempty"` // smallest over the sources, for people
+	// The following are for savepoints.
+	Stop     bool `protobuf:"varint,12,opt,name=stop,proto3" json:"stop,omitempty"`         // the job was stopped with it
+	Drained  bool `protobuf:"varint,13,opt,name=drained,proto3" json:"drained,omitempty"`   // the input was ended before it: all windows have fired
+	Periodic bool `protobuf:"varint,14,opt,name=periodic,proto3" json:"periodic,omitempty"` // taken by the schedule, which may delete it
+	// URI of the checkpoint or savepoint that the job has claimed at its start and will delete once
+	// checkpoints of its own have replaced it; "" = none.
+	Claimed       string `protobuf:"bytes,15,opt,name=claimed,proto3" json:"claimed,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -894,6 +901,34 @@ func (x *CheckpointHeader) GetWatermark() int64 {
 	return 0
 }
 
+func (x *CheckpointHeader) GetStop() bool {
+	if x != nil {
+		return x.Stop
+	}
+	return false
+}
+
+func (x *CheckpointHeader) GetDrained() bool {
+	if x != nil {
+		return x.Drained
+	}
+	return false
+}
+
+func (x *CheckpointHeader) GetPeriodic() bool {
+	if x != nil {
+		return x.Periodic
+	}
+	return false
+}
+
+func (x *CheckpointHeader) GetClaimed() string {
+	if x != nil {
+		return x.Claimed
+	}
+	return ""
+}
+
 var File_internal_protocol_state_proto protoreflect.FileDescriptor
 
 const file_internal_protocol_state_proto_rawDesc = "" +
@@ -964,7 +999,7 @@ const file_internal_protocol_state_proto_rawDesc = "" +
 	"\x0fmax_parallelism\x18\x05 \x01(\rR\x0emaxParallelism\x12C\n" +
 	"\vdescriptors\x18\x06 \x03(\v2!.leat.protocol.v1.StateDescriptorR\vdescriptors\x12B\n" +
 	"\bsubtasks\x18\a \x03(\v2&.leat.protocol.v1.OperatorSubtaskStateR\bsubtasks\x12>\n" +
-	"\vcoordinator\x18\b \x01(\v2\x1c.leat.protocol.v1.NamedStateR\vcoordinator\"\xde\x02\n" +
+	"\vcoordinator\x18\b \x01(\v2\x1c.leat.protocol.v1.NamedStateR\vcoordinator\"\xc2\x03\n" +
 	"\x10CheckpointHeader\x12\x15\n" +
 	"\x06job_id\x18\x01 \x01(\tR\x05jobId\x12\x19\n" +
 	"\bjob_name\x18\x02 \x01(\tR\ajobName\x12\x18\n" +
@@ -979,7 +1014,11 @@ const file_internal_protocol_state_proto_rawDesc = "" +
 	"\x06origin\x18\t \x01(\tR\x06origin\x12!\n" +
 	"\fgraph_digest\x18\n" +
 	" \x01(\fR\vgraphDigest\x12\x1c\n" +
-	"\twatermark\x18\v \x01(\x12R\twatermarkB+Z)github.com/leat-io/leat/internal/protocolb\x06proto3"
+	"\twatermark\x18\v \x01(\x12R\twatermark\x12\x12\n" +
+	"\x04stop\x18\f \x01(\bR\x04stop\x12\x18\n" +
+	"\adrained\x18\r \x01(\bR\adrained\x12\x1a\n" +
+	"\bperiodic\x18\x0e \x01(\bR\bperiodic\x12\x18\n" +
+	"\aclaimed\x18\x0f \x01(\tR\aclaimedB+Z)github.com/leat-io/leat/internal/protocolb\x06proto3"
 
 var (
 	file_internal_protocol_state_proto_rawDescOnce sync.Once
