@@ -59,6 +59,7 @@ func (t *Task) build() error {
 			t.deploy.Vertex.Id))
 	}
 	t.chain.links = make([]chainLink, len(specs))
+	t.alarms = newAlarms(t.config.Clock, len(specs))
 	for i, spec := range specs {
 		t.chain.links[i] = chainLink{uid: spec.Uid, name: spec.Name}
 	}
@@ -69,6 +70,7 @@ func (t *Task) build() error {
 	}
 	for i := last; i >= 0; i-- {
 		env := t.env(specs[i])
+		env.WakeAt = func(millis int64) { t.alarms.wish(i, millis) }
 		if i == 0 {
 			if err := t.buildKeyed(env, specs[0]); err != nil {
 				return err

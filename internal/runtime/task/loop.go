@@ -2,6 +2,7 @@ package task
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/leat-io/leat/eventtime"
 	"github.com/leat-io/leat/internal/base/clock"
@@ -26,6 +27,11 @@ func (t *Task) loop() error {
 		case <-done:
 			return t.ctx.Err()
 		default:
+		}
+		if !t.ended && t.alarms.due() {
+			if err := t.ring(); err != nil {
+				return err
+			}
 		}
 		progressed, err := t.step()
 		switch {
@@ -159,9 +165,15 @@ func (t *Task) rest() error {
 	if t.gate == nil && !t.ended {
 		ready = t.chain.source.Ready()
 	}
+	var alarm <-chan time.Time
+	if !t.ended {
+		alarm = t.alarms.c()
+	}
 	t.times.enter(idle)
 	select {
 	case <-t.wake:
+	case <-alarm:
+		t.alarms.rang = true
 	case <-ready:
 	case <-t.ctx.Done():
 	}

@@ -38,6 +38,7 @@ type Task struct {
 	group  *lifecycle.Group // report and checkpoint writers
 	gate   *gate.Gate       // nil for a source
 	chain  chain
+	alarms alarms
 
 	aligner    *barrier.Aligner
 	watermarks *eventtime.Minimum // nil for a source
@@ -206,6 +207,7 @@ func (t *Task) shutdown() error {
 	t.mail.Close()
 	t.group.Stop()
 	errs := []error{t.group.Wait()}
+	t.alarms.stop()
 	t.release()
 	for _, l := range t.chain.links {
 		if l.operator == nil {
