@@ -65,11 +65,7 @@ func (l *Lists) Write(ctx context.Context, parts []backend.Part, panes []backend
 		return fail(err)
 	}
 	lists := w.lists()
-	for _, list := range lists {
-		for _, r := range list.runs {
-			w.stats.StateBytes += r.Length
-		}
-	}
+	w.countState(lists)
 	l.mu.Lock()
 	l.mu.pending[checkpointID] = lists
 	l.mu.Unlock()
@@ -124,6 +120,14 @@ func (w *checkpointWriter) lists() []paneList {
 		}
 	}
 	return lists
+}
+
+func (w *checkpointWriter) countState(lists []paneList) {
+	for _, list := range lists {
+		for _, r := range list.runs {
+			w.stats.StateBytes += r.Length
+		}
+	}
 }
 
 // panePlan is what a checkpoint does to one pane.
