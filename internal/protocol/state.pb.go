@@ -89,12 +89,16 @@ type Run struct {
 	Inline []byte                 `protobuf:"bytes,4,opt,name=inline,proto3" json:"inline,omitempty"` // the table itself
 	Digest []byte                 `protobuf:"bytes,5,opt,name=digest,proto3" json:"digest,omitempty"` // SHA-256 of the length bytes
 	// The slice of the run that counts: inclusive bounds on the top 32 bits of the key hash.
-	HashLo        uint32 `protobuf:"varint,6,opt,name=hash_lo,json=hashLo,proto3" json:"hash_lo,omitempty"`
-	HashHi        uint32 `protobuf:"varint,7,opt,name=hash_hi,json=hashHi,proto3" json:"hash_hi,omitempty"`
-	UpTo          uint64 `protobuf:"varint,8,opt,name=up_to,json=upTo,proto3" json:"up_to,omitempty"` // the checkpoint whose changes the run includes last
-	Base          bool   `protobuf:"varint,9,opt,name=base,proto3" json:"base,omitempty"`             // holds everything in its bounds; older runs do not matter there
-	Rows          int64  `protobuf:"varint,10,opt,name=rows,proto3" json:"rows,omitempty"`
-	Format        uint32 `protobuf:"varint,11,opt,name=format,proto3" json:"format,omitempty"` // sorted table format, see docs/formats/run.md
+	HashLo uint32 `protobuf:"varint,6,opt,name=hash_lo,json=hashLo,proto3" json:"hash_lo,omitempty"`
+	HashHi uint32 `protobuf:"varint,7,opt,name=hash_hi,json=hashHi,proto3" json:"hash_hi,omitempty"`
+	UpTo   uint64 `protobuf:"varint,8,opt,name=up_to,json=upTo,proto3" json:"up_to,omitempty"` // the checkpoint whose changes the run includes last
+	Base   bool   `protobuf:"varint,9,opt,name=base,proto3" json:"base,omitempty"`             // holds everything in its bounds; older runs do not matter there
+	Rows   int64  `protobuf:"varint,10,opt,name=rows,proto3" json:"rows,omitempty"`
+	Format uint32 `protobuf:"varint,11,opt,name=format,proto3" json:"format,omitempty"` // sorted table format, see docs/formats/run.md
+	// Hash bounds of the whole table, inclusive, to tell how much of it the slice is; both 0 when
+	// not known.
+	TableLo       uint32 `protobuf:"varint,12,opt,name=table_lo,json=tableLo,proto3" json:"table_lo,omitempty"`
+	TableHi       uint32 `protobuf:"varint,13,opt,name=table_hi,json=tableHi,proto3" json:"table_hi,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -202,6 +206,20 @@ func (x *Run) GetRows() int64 {
 func (x *Run) GetFormat() uint32 {
 	if x != nil {
 		return x.Format
+	}
+	return 0
+}
+
+func (x *Run) GetTableLo() uint32 {
+	if x != nil {
+		return x.TableLo
+	}
+	return 0
+}
+
+func (x *Run) GetTableHi() uint32 {
+	if x != nil {
+		return x.TableHi
 	}
 	return 0
 }
@@ -936,7 +954,7 @@ const file_internal_protocol_state_proto_rawDesc = "" +
 	"\x1dinternal/protocol/state.proto\x12\x10leat.protocol.v1\"2\n" +
 	"\bDataFile\x12\x12\n" +
 	"\x04path\x18\x01 \x01(\tR\x04path\x12\x12\n" +
-	"\x04size\x18\x02 \x01(\x03R\x04size\"\x9c\x02\n" +
+	"\x04size\x18\x02 \x01(\x03R\x04size\"\xd2\x02\n" +
 	"\x03Run\x12.\n" +
 	"\x04file\x18\x01 \x01(\v2\x1a.leat.protocol.v1.DataFileR\x04file\x12\x16\n" +
 	"\x06offset\x18\x02 \x01(\x03R\x06offset\x12\x16\n" +
@@ -949,7 +967,9 @@ const file_internal_protocol_state_proto_rawDesc = "" +
 	"\x04base\x18\t \x01(\bR\x04base\x12\x12\n" +
 	"\x04rows\x18\n" +
 	" \x01(\x03R\x04rows\x12\x16\n" +
-	"\x06format\x18\v \x01(\rR\x06format\"_\n" +
+	"\x06format\x18\v \x01(\rR\x06format\x12\x19\n" +
+	"\btable_lo\x18\f \x01(\rR\atableLo\x12\x19\n" +
+	"\btable_hi\x18\r \x01(\rR\atableHi\"_\n" +
 	"\bPaneRuns\x12\x14\n" +
 	"\x05table\x18\x01 \x01(\rR\x05table\x12\x12\n" +
 	"\x04pane\x18\x02 \x01(\x12R\x04pane\x12)\n" +
