@@ -2,11 +2,13 @@ package stream
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
 	"github.com/leat-io/leat/eventtime"
 	"github.com/leat-io/leat/internal/operator"
+	"github.com/leat-io/leat/internal/protocol"
 	"github.com/leat-io/leat/internal/record"
 	"github.com/leat-io/leat/state"
 	"github.com/leat-io/leat/state/backend"
@@ -14,6 +16,8 @@ import (
 
 // KeyedProcessFunction handles the records of a keyed stream one by one, with state for each
 // key. Every subtask has its own instance, used by one goroutine.
+//
+// One that uses timers implements TimerFunction too.
 //
 // Semantics: Flink's KeyedProcessFunction.
 type KeyedProcessFunction[K, T, R any] interface {
@@ -29,6 +33,7 @@ type Context[K any] struct {
 	key       K
 	timestamp eventtime.Timestamp
 	watermark *inputWatermark
+	timers    *TimerService
 }
 
 // Key returns the key of the record.
@@ -40,23 +45,50 @@ func (c *Context[K]) Timestamp() eventtime.Timestamp { return c.timestamp }
 // Watermark returns the current watermark, eventtime.None before the first.
 func (c *Context[K]) Watermark() eventtime.Timestamp { return c.watermark.current }
 
+// Timers returns the service that registers timers for the key of the record. The function
+// must implement TimerFunction: using a timer fails the task otherwise.
+func (c *Context[K]) Timers() *TimerService { return c.timers }
+
 // Process applies a function with state to a keyed stream. create makes one instance for each
 // subtask. uid names the state in checkpoints for ever.
 func Process[K, T, R any](
 	k *KeyedStream[K, T], uid string, create func() KeyedProcessFunction[K, T, R],
 ) *DataStream[R] {
-	var d state.Declarations
-	if f := create(); f == nil {
-		k.env.fault(fmt.Errorf("process %q: its constructor returns nil", uid))
-	} else if err := f.Open(&d); err != nil {
-		k.env.fault(fmt.Errorf("process %q: open: %w", uid, err))
-	}
-	if err := d.Err(); err != nil {
-		k.env.fault(fmt.Errorf("process %q: %w", uid, err))
-	}
 	t := k.next(uid, "Process: "+uid, processFactory[K, T, R]{keyed: k, create: create})
-	t.descriptors = k.describe(d.Described())
+	t.descriptors = describeFunction[K, T, R](k, uid, create())
 	return newStream[R](k.env, t)
+}
+
+// describeFunction opens a function to learn what it keeps.
+func describeFunction[K, T, R any](
+	k *KeyedStream[K, T], uid string, f KeyedProcessFunction[K, T, R],
+) []*protocol.StateDescriptor {
+	fail := func(err error) {
+		if err != nil {
+			k.env.fault(fmt.Errorf("process %q: %w", uid, err))
+		}
+	}
+	if f == nil {
+		fail(errors.New("its constructor returns nil"))
+		return nil
+	}
+	var d state.Declarations
+	if err := f.Open(&d); err != nil {
+		fail(fmt.Errorf("open: %w", err))
+	}
+	fail(d.Err())
+	described := k.describe(d.Described())
+	timed, err := timerFunctionOf[K, R](f)
+	fail(err)
+	if timed == nil || k.codec == nil {
+		return described
+	}
+	tables := 0
+	if len(described) > 0 {
+		layout, _ := d.Layout(k.codec.Words())
+		tables = 1 + len(layout.Collections)
+	}
+	return append(described, k.describeTimers(tables)...)
 }
 
 type processFactory[K, T, R any] struct {
@@ -73,7 +105,9 @@ func (f processFactory[K, T, R]) New(
 		next: out.Control, env: env, function: f.create(),
 		keys: f.keyed.scratch(), out: Collector[R]{&collecting[R]{record: out.Record}},
 	}
-	p.context.watermark = &p.watermark
+	p.service = TimerService{env: env, watermark: &p.watermark}
+	p.context = Context[K]{watermark: &p.watermark, timers: &p.service}
+	p.timerContext.Context = p.context
 	if err := p.function.Open(&p.states); err != nil {
 		return operator.Built{}, userFault(env, fmt.Errorf("open: %w", err))
 	}
@@ -81,11 +115,18 @@ func (f processFactory[K, T, R]) New(
 	if err != nil {
 		return operator.Built{}, userFault(env, err)
 	}
-	if len(p.states.Described()) == 0 {
-		return operator.Built{Operator: p}, nil
+	if p.keepsState = len(p.states.Described()) > 0; p.keepsState {
+		if p.table, err = env.Keyed.Declare(layout); err != nil {
+			return operator.Built{}, err
+		}
 	}
-	p.table, err = env.Keyed.Declare(layout)
-	p.keepsState = true
+	if p.timed, err = timerFunctionOf[K, R](p.function); err != nil {
+		return operator.Built{}, err
+	}
+	if p.timed != nil {
+		p.timers, err = declareTimers(env, backend.TimerLayout{KeyWords: layout.KeyWords}, p)
+		p.service.timers = p.timers
+	}
 	return operator.Built{Operator: p}, err
 }
 
@@ -94,19 +135,28 @@ type process[K, T, R any] struct {
 	next       operator.Control
 	env        *operator.Env
 	function   KeyedProcessFunction[K, T, R]
+	timed      TimerFunction[K, R] // the function; nil when it has no timers
+	timers     *keyedTimers        // nil likewise
+	service    TimerService
 	keepsState bool
 	states     state.Declarations
 	table      backend.TableID
 	keys       keyScratch[T, K]
+	rows       []backend.Row // of the records or timers being handled
 	created    []int32
 	emptied    []backend.Row // left without any state by a record, perhaps not for good
 	context    Context[K]
 	out        Collector[R]
 	watermark  inputWatermark
+
+	timerContext TimerContext[K]
 }
 
-// Open restores the watermark; keyed state has been restored before.
+// Open restores the watermark; keyed state and timers have been restored before.
 func (p *process[K, T, R]) Open(_ context.Context, restored operator.Restored) error {
+	if p.timers != nil {
+		p.timers.open()
+	}
 	return p.watermark.restore(restored)
 }
 
@@ -117,39 +167,58 @@ func (p *process[K, T, R]) Process(b *record.Batch) error {
 		return err
 	}
 	p.keys.load(items, b)
-	cursor := p.states.Cursor()
-	var rows []backend.Row
-	if p.keepsState {
-		rows = p.keys.room(b.Len)
-		cursor.Table, err = p.env.Keyed.Table(p.table, backend.NoPane)
-		if err != nil {
-			return err
-		}
-		p.created, err = cursor.Table.Resolve(
-			p.keys.keys(), backend.InsertClean, rows, p.created[:0])
-		if err != nil {
-			return err
-		}
+	p.service.keys = p.keys.keys()
+	if err := p.resolve(p.service.keys); err != nil {
+		return err
 	}
 	for i := range b.Len {
 		row := rowAt(b.Selection, i)
 		p.context.key = p.keys.values[i]
 		p.context.timestamp = timestampAt(b, row)
 		p.out.out.ts = p.context.timestamp
-		if p.keepsState {
-			cursor.Row = rows[i]
-		}
+		p.point(i)
 		if err := p.function.Process(&p.context, items[row], p.out); err != nil {
 			return userFault(p.env, err)
 		}
-		if p.keepsState && cursor.Empty() {
-			p.emptied = append(p.emptied, cursor.Row)
-		}
+		p.settle()
 		if p.env.Failure.Failed() {
 			break
 		}
 	}
 	return p.afterBatch()
+}
+
+// resolve finds the rows of the keys of a batch or of timers.
+func (p *process[K, T, R]) resolve(keys backend.Keys) error {
+	if !p.keepsState {
+		return nil
+	}
+	cursor := p.states.Cursor()
+	var err error
+	if cursor.Table, err = p.env.Keyed.Table(p.table, backend.NoPane); err != nil {
+		return err
+	}
+	p.rows = p.keys.room(len(keys.Hashes))
+	p.created, err = cursor.Table.Resolve(keys, backend.InsertClean, p.rows, p.created[:0])
+	return err
+}
+
+// point makes states and timers speak of the i-th key.
+func (p *process[K, T, R]) point(i int) {
+	p.service.at = i
+	if p.keepsState {
+		p.states.Cursor().Row = p.rows[i]
+	}
+}
+
+// settle looks at what the function left of the row.
+func (p *process[K, T, R]) settle() {
+	if !p.keepsState {
+		return
+	}
+	if cursor := p.states.Cursor(); cursor.Empty() {
+		p.emptied = append(p.emptied, cursor.Row)
+	}
 }
 
 // afterBatch deletes rows that ended without state, so that a key that was cleared, or only
@@ -160,6 +229,9 @@ func (p *process[K, T, R]) afterBatch() error {
 	}
 	if err := p.states.Err(); err != nil {
 		return fmt.Errorf("operator %q: %w", p.env.Name, err)
+	}
+	if p.service.err != nil {
+		return p.service.err
 	}
 	cursor := p.states.Cursor()
 	// Records of one key have one row, which must be deleted once.
@@ -176,9 +248,15 @@ func (p *process[K, T, R]) afterBatch() error {
 	return nil
 }
 
-// Watermark remembers the watermark and passes it on.
+// Watermark remembers the watermark, fires the timers it has reached, and passes it on.
 func (p *process[K, T, R]) Watermark(ts eventtime.Timestamp) {
 	p.watermark.current = max(p.watermark.current, ts)
+	if p.timers != nil {
+		if err := p.timers.advance(p.watermark.current); err != nil {
+			p.env.Failure.Set(err)
+			return
+		}
+	}
 	p.next.Watermark(ts)
 }
 
