@@ -40,6 +40,9 @@ type Options struct {
 	Restored uint64
 	// Full asks for complete state until the first checkpoint has completed.
 	Full bool
+	// SavepointInterval 0 means no savepoints by schedule; they go to SavepointDirectory.
+	SavepointInterval  time.Duration
+	SavepointDirectory string
 }
 
 const defaultTimeout = 10 * time.Minute
@@ -63,9 +66,11 @@ type Coordinator struct {
 	pending *pending // triggered, not yet published or aborted
 	// publishing and committing are 0 or the id of the checkpoint in that phase.
 	publishing, committing uint64
-	kind                   Kind // of the checkpoint being published or committed
+	kind                   Kind    // of the checkpoint being published or committed
+	request                Request // the same
 	latest                 uint64
 	completedAny           bool
+	full                   bool // nothing that the job may build on is complete
 	fenced                 bool
 	failures               failures
 	armed                  time.Time
@@ -74,7 +79,9 @@ type Coordinator struct {
 // New returns a coordinator without running tasks.
 func New(o Options) *Coordinator {
 	o = o.withDefaults()
-	return &Coordinator{options: o, latest: o.Restored, policy: policy{nextID: o.NextID}}
+	return &Coordinator{
+		options: o, latest: o.Restored, full: o.Full, policy: policy{nextID: o.NextID},
+	}
 }
 
 // Latest is the newest completed checkpoint, the restored one before any, 0 without.
@@ -108,6 +115,10 @@ func (c *Coordinator) take(now time.Time, in Input) []Effect {
 		return c.stopTasks()
 	case TriggerNow:
 		c.policy.request(in.Kind)
+	case Take:
+		return c.enqueue(in.Request)
+	case Forget:
+		c.policy.forget(in.Request)
 	case Ack:
 		return c.acknowledge(now, in.Message)
 	case Decline:
@@ -137,12 +148,30 @@ func (c *Coordinator) stopTasks() []Effect {
 	if p.kind == KindStop {
 		c.policy.request(KindStop)
 	}
-	return []Effect{NotifyAborted{ID: p.id, Reason: "tasks stopped"}}
+	const reason = "tasks stopped"
+	effects := []Effect{NotifyAborted{ID: p.id, Reason: reason}}
+	return append(effects, answer(p.request, p.id, reason)...)
 }
 
 func (c *Coordinator) fence() []Effect {
+	const reason = "another master has taken over"
+	var effects []Effect
+	if p := c.pending; p != nil {
+		effects = answer(p.request, p.id, reason)
+	}
+	for _, r := range c.policy.queue {
+		effects = append(effects, answer(r, 0, reason)...)
+	}
 	c.fenced, c.pending, c.publishing, c.committing = true, nil, 0, 0
-	return c.failJob("another master has taken over", true)
+	return append(effects, c.failJob(reason, true)...)
+}
+
+// answer tells whoever asked, if anybody did.
+func answer(r Request, id uint64, reason string) []Effect {
+	if r.ID == 0 {
+		return nil
+	}
+	return []Effect{Answer{Request: r.ID, ID: id, Reason: reason}}
 }
 
 // failJob ends the attempt from here; TasksStopped follows when it has ended.
@@ -159,19 +188,35 @@ func (c *Coordinator) published(now time.Time, in Published) []Effect {
 	c.publishing = 0
 	switch in.Outcome {
 	case OutcomeFenced:
-		return c.fence()
+		return append(answer(c.request, in.ID, in.Reason), c.fence()...)
 	case OutcomeUnknown:
 		c.fenced = true
-		return c.failJob(
-			"the store does not tell whether a checkpoint was completed: "+in.Reason, true)
+		return append(answer(c.request, in.ID, in.Reason), c.failJob(
+			"the store does not tell whether a checkpoint was completed: "+in.Reason, true)...)
 	case OutcomeFailed:
 		effects := []Effect{NotifyAborted{ID: in.ID, Reason: in.Reason}}
+		effects = append(effects, answer(c.request, in.ID, in.Reason)...)
 		return append(effects, c.failed(now, in.ID, c.kind, "publish: "+in.Reason)...)
 	}
+	if c.kind == KindSavepoint {
+		// Nobody is told: for the job it is as if it had not been.
+		taken := []Effect{SavepointTaken{ID: in.ID, Request: c.request}}
+		return append(taken, answer(c.request, in.ID, "")...)
+	}
 	c.latest, c.completedAny, c.committing = in.ID, true, in.ID
+	// Files of a savepoint are the user's: nothing may refer to them.
+	c.full = c.kind == KindStopSavepoint
 	c.failures = failures{}
 	c.policy.completed(now, c.options)
-	return []Effect{NotifyComplete{ID: in.ID}, Commit{ID: in.ID}}
+	effects := []Effect{NotifyComplete{ID: in.ID}}
+	if c.kind.IsSavepoint() {
+		effects = append(effects, SavepointTaken{ID: in.ID, Request: c.request})
+	}
+	effects = append(effects, Commit{ID: in.ID})
+	if c.kind.IsTerminal() {
+		return effects
+	}
+	return append(effects, answer(c.request, in.ID, "")...)
 }
 
 func (c *Coordinator) committed(in Committed) []Effect {
@@ -179,14 +224,29 @@ func (c *Coordinator) committed(in Committed) []Effect {
 		return nil
 	}
 	c.committing = 0
-	if in.Reason != "" {
-		return c.failJob("commit: "+in.Reason, false)
+	var answered []Effect
+	if c.kind.IsTerminal() {
+		answered = answer(c.request, in.ID, stoppedReason(in, c.running))
 	}
-	if c.kind == KindPeriodic || !c.running {
-		return nil
+	switch {
+	case in.Reason != "":
+		return append(answered, c.failJob("commit: "+in.Reason, false)...)
+	case !c.kind.IsTerminal() || !c.running:
+		return answered
 	}
 	c.running = false
-	return []Effect{Done{ID: in.ID, Kind: c.kind}}
+	return append(answered, Done{ID: in.ID, Kind: c.kind})
+}
+
+// stoppedReason is what to tell who asked to stop with a savepoint, which is complete.
+func stoppedReason(in Committed, running bool) string {
+	switch {
+	case in.Reason != "":
+		return "the savepoint is complete, but the job did not stop: commit: " + in.Reason
+	case !running:
+		return "the savepoint is complete, but the job did not stop: a task failed meanwhile"
+	}
+	return ""
 }
 
 // arm asks for a tick at the next moment at which something is due.
@@ -208,6 +268,7 @@ func (c *Coordinator) arm(now time.Time) []Effect {
 type pending struct {
 	id       uint64
 	kind     Kind
+	request  Request
 	millis   int64
 	deadline time.Time
 	// acks are in the order of Coordinator.tasks, nil where missing.

@@ -2,6 +2,7 @@ package coordinator_test
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -16,7 +17,7 @@ import (
 // Goal: each rule about when a checkpoint is taken and what becomes of it. Method: scenarios
 // in testdata, one input a line, compared with the effects written down there.
 //
-//	new interval=10s min-pause=.. timeout=.. tolerable=N next=N restored=N full
+//	new interval=10s min-pause=.. timeout=.. tolerable=N next=N restored=N full savepoints=1m
 //	step          one input a line, each "<seconds>: <input>"; prints the effects
 func TestScenarios(t *testing.T) {
 	datadriven.Walk(t, "testdata", func(t *testing.T, path string) {
@@ -69,6 +70,8 @@ func optionsOf(t *testing.T, d *datadriven.TestData) coordinator.Options {
 			fmt.Sscan(text, &o.Restored)
 		case "full":
 			o.Full = true
+		case "savepoints":
+			o.SavepointInterval, o.SavepointDirectory = duration(text), "sp"
 		default:
 			d.Fatalf(t, "unknown option %s", a.Key)
 		}
@@ -93,7 +96,8 @@ func step(
 
 var kinds = map[string]coordinator.Kind{
 	"periodic": coordinator.KindPeriodic, "final": coordinator.KindFinal,
-	"stop": coordinator.KindStop,
+	"stop": coordinator.KindStop, "savepoint": coordinator.KindSavepoint,
+	"stop-with-savepoint": coordinator.KindStopSavepoint,
 }
 
 func inputOf(t *testing.T, d *datadriven.TestData, w []string) coordinator.Input {
@@ -106,6 +110,13 @@ func inputOf(t *testing.T, d *datadriven.TestData, w []string) coordinator.Input
 		return coordinator.Tick{}
 	case "trigger":
 		return coordinator.TriggerNow{Kind: kinds[w[1]]}
+	case "take": // take <request> <kind> [full] [drain]
+		return coordinator.Take{Request: coordinator.Request{
+			ID: id, Kind: kinds[w[2]], Directory: "dir",
+			Full: slices.Contains(w, "full"), Drain: slices.Contains(w, "drain"),
+		}}
+	case "forget": // forget <request>
+		return coordinator.Forget{Request: id}
 	case "running": // running <tasks>
 		tasks := make([]graph.TaskID, id)
 		for i := range tasks {
@@ -149,7 +160,15 @@ func inputOf(t *testing.T, d *datadriven.TestData, w []string) coordinator.Input
 func show(e coordinator.Effect) string {
 	switch e := e.(type) {
 	case coordinator.Trigger:
-		return fmt.Sprintf("trigger %d %s full %v", e.ID, e.Kind, e.Full)
+		text := fmt.Sprintf("trigger %d %s full %v", e.ID, e.Kind, e.Full)
+		if e.Kind.IsSavepoint() {
+			text += fmt.Sprintf(" to %s drain %v", e.Request.Directory, e.Request.Drain)
+		}
+		return text
+	case coordinator.Answer:
+		return fmt.Sprintf("answer %d: checkpoint %d %q", e.Request, e.ID, e.Reason)
+	case coordinator.SavepointTaken:
+		return fmt.Sprintf("savepoint %d taken", e.ID)
 	case coordinator.Publish:
 		return fmt.Sprintf("publish %d %s with %d acks", e.ID, e.Kind, len(e.Acks))
 	case coordinator.NotifyComplete:

@@ -20,8 +20,17 @@ type failures struct {
 }
 
 // failed counts a checkpoint that was declined, timed out or could not be published, and
-// decides whether the job goes on.
+// decides whether the job goes on. Savepoints do not count: whoever asked has been told. The
+// sources go on after one to stop with, unless they have ended the input for it, which only a
+// restart takes back.
 func (c *Coordinator) failed(now time.Time, id uint64, kind Kind, reason string) []Effect {
+	if kind.IsSavepoint() {
+		if c.running && c.request.Drain {
+			return c.failJob(fmt.Sprintf(
+				"the input was ended for savepoint %d, which failed: %s", id, reason), false)
+		}
+		return nil
+	}
 	if !c.running {
 		if kind == KindStop {
 			c.policy.request(KindStop)

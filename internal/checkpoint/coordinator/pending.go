@@ -27,8 +27,10 @@ func (c *Coordinator) acknowledge(now time.Time, ack *protocol.AckCheckpoint) []
 	if p.missing--; p.missing > 0 {
 		return nil
 	}
-	c.pending, c.publishing, c.kind = nil, p.id, p.kind
-	return []Effect{Publish{ID: p.id, Kind: p.kind, TriggerMillis: p.millis, Acks: p.acks}}
+	c.pending, c.publishing, c.kind, c.request = nil, p.id, p.kind, p.request
+	return []Effect{Publish{
+		ID: p.id, Kind: p.kind, TriggerMillis: p.millis, Acks: p.acks, Request: p.request,
+	}}
 }
 
 func (c *Coordinator) expire(now time.Time) []Effect {
@@ -43,8 +45,9 @@ func (c *Coordinator) expire(now time.Time) []Effect {
 // abort gives up the pending checkpoint.
 func (c *Coordinator) abort(now time.Time, reason string) []Effect {
 	p := c.pending
-	c.pending = nil
+	c.pending, c.request = nil, p.request
 	effects := []Effect{NotifyAborted{ID: p.id, Reason: reason}}
+	effects = append(effects, answer(p.request, p.id, reason)...)
 	return append(effects, c.failed(now, p.id, p.kind, reason)...)
 }
 

@@ -49,6 +49,11 @@ type (
 		ID  uint64
 		Err error
 	}
+	// Take asks for a checkpoint or savepoint; there will be one Answer, unless the job ends
+	// before. After a savepoint to stop with the status is FINISHED.
+	Take struct{ Request coordinator.Request }
+	// Forget withdraws a request that has not been triggered.
+	Forget struct{ Request uint64 }
 	// Stop asks for a last checkpoint, then SUSPENDED.
 	Stop struct{}
 	// Cancel ends the job without a checkpoint.
@@ -64,6 +69,8 @@ func (FromTask) input()     {}
 func (SplitsFailed) input() {}
 func (Published) input()    {}
 func (Committed) input()    {}
+func (Take) input()         {}
+func (Forget) input()       {}
 func (Stop) input()         {}
 func (Cancel) input()       {}
 func (RoleFailed) input()   {}
@@ -81,9 +88,12 @@ type (
 	// Send delivers a message to the tasks. Messages arrive in order.
 	Send struct{ Message *protocol.Envelope }
 	// Trigger takes the state of all enumerators, then sends the messages: no split is
-	// assigned in between.
+	// assigned in between. The messages of a savepoint lack its directory, which is to be made
+	// below Request.Directory.
 	Trigger struct {
 		ID       uint64
+		Kind     coordinator.Kind
+		Request  coordinator.Request
 		Messages []*protocol.Envelope
 	}
 	// AskSplit gets a split for a task from an enumerator and sends it.
@@ -97,6 +107,18 @@ type (
 		Kind          coordinator.Kind
 		TriggerMillis int64
 		Acks          []*protocol.AckCheckpoint
+		Request       coordinator.Request
+	}
+	// Answer tells what became of a request.
+	Answer struct {
+		Request    uint64
+		Checkpoint uint64
+		Err        error
+	}
+	// SavepointTaken says that a savepoint is complete.
+	SavepointTaken struct {
+		ID      uint64
+		Request coordinator.Request
 	}
 	// Commit lets the sinks commit a checkpoint. The answer is Committed.
 	Commit struct{ ID uint64 }
@@ -119,3 +141,6 @@ func (Commit) effect()   {}
 func (Arm) effect()      {}
 func (End) effect()      {}
 func (Note) effect()     {}
+
+func (Answer) effect()         {}
+func (SavepointTaken) effect() {}

@@ -115,6 +115,19 @@ func inputOf(
 		return jobmaster.Stop{}
 	case "cancel":
 		return jobmaster.Cancel{}
+	case "take": // take <request> savepoint|stop|drain|checkpoint
+		r := coordinator.Request{ID: id, Kind: coordinator.KindSavepoint, Directory: "dir"}
+		switch w[2] {
+		case "stop":
+			r.Kind = coordinator.KindStopSavepoint
+		case "drain":
+			r.Kind, r.Drain = coordinator.KindStopSavepoint, true
+		case "checkpoint":
+			r.Kind = coordinator.KindPeriodic
+		}
+		return jobmaster.Take{Request: r}
+	case "forget":
+		return jobmaster.Forget{Request: id}
 	case "broken":
 		return jobmaster.RoleFailed{Err: err}
 	case "prepared": // prepared [<checkpoint>] [error=..]
@@ -214,8 +227,16 @@ func show(e jobmaster.Effect) string {
 		text := fmt.Sprintf("trigger %d:", e.ID)
 		for _, m := range e.Messages {
 			text += " " + graph.IDOf(m.GetTriggerCheckpoint().Task).String()
+			if s := m.GetTriggerCheckpoint().Savepoint; s != nil {
+				text += fmt.Sprintf(" savepoint in %s stop %v drain %v", e.Request.Directory,
+					s.Stop, s.Drain)
+			}
 		}
 		return text
+	case jobmaster.Answer:
+		return fmt.Sprintf("answer %d: checkpoint %d: %v", e.Request, e.Checkpoint, e.Err)
+	case jobmaster.SavepointTaken:
+		return fmt.Sprintf("savepoint %d taken", e.ID)
 	case jobmaster.AskSplit:
 		return fmt.Sprintf("ask split of %s for %s", e.UID, e.Task)
 	case jobmaster.Publish:

@@ -17,6 +17,7 @@
 package jobmaster
 
 import (
+	"slices"
 	"time"
 
 	"github.com/leat-io/leat/internal/checkpoint/coordinator"
@@ -74,6 +75,8 @@ type Master struct {
 	restartAt time.Time
 	stopping  bool // Stop was asked for
 	finishing bool // the final checkpoint was asked for
+	// early are requests that came before there was a coordinator.
+	early []coordinator.Request
 
 	coordinator *coordinator.Coordinator // nil before the first attempt is prepared
 	triggered   time.Time                // of the newest checkpoint
@@ -83,9 +86,10 @@ type Master struct {
 	alignment, pause int64
 	cause            error // behind the input being handled, for FailJob
 
-	outside slowCheckpoint
-	ending  watch     // of the tasks of an attempt that were told to end
-	lookAt  time.Time // of the newest alarm that warn asked for
+	outside  slowCheckpoint
+	starting watch     // of an attempt, until all its tasks run
+	ending   watch     // of the tasks of an attempt that were told to end
+	lookAt   time.Time // of the newest alarm that warn asked for
 }
 
 // New returns a master that waits for Start.
@@ -129,7 +133,7 @@ func (m *Master) Step(now time.Time, in Input) []Effect {
 func (m *Master) take(now time.Time, in Input) []Effect {
 	switch in := in.(type) {
 	case Start:
-		return m.prepare()
+		return m.prepare(now)
 	case Tick:
 		return m.coordinate(now, coordinator.Tick{})
 	case Prepared:
@@ -153,6 +157,13 @@ func (m *Master) take(now time.Time, in Input) []Effect {
 			effects = append([]Effect{note}, effects...)
 		}
 		return effects
+	case Take:
+		return m.ask(now, in.Request)
+	case Forget:
+		m.early = slices.DeleteFunc(m.early, func(r coordinator.Request) bool {
+			return r.ID == in.Request
+		})
+		return m.coordinate(now, coordinator.Forget{Request: in.Request})
 	case Stop:
 		return m.stop(now)
 	case Cancel:
@@ -173,8 +184,9 @@ func reasonOf(err error) string {
 }
 
 // prepare begins the next attempt.
-func (m *Master) prepare() []Effect {
+func (m *Master) prepare(now time.Time) []Effect {
 	m.attempt++
+	m.starting.begin(now, slowStore)
 	m.phase, m.goal, m.execution, m.finishing = phasePreparing, goalNone, nil, false
 	p := Prepare{Attempt: m.attempt}
 	if m.coordinator != nil && m.coordinator.Completed() {
@@ -200,12 +212,17 @@ func (m *Master) prepared(now time.Time, in Prepared) []Effect {
 			o.Restored = in.Checkpoint.Header.CheckpointId
 		}
 		m.coordinator = coordinator.New(o)
+		for _, r := range m.early {
+			m.coordinator.Step(now, coordinator.Take{Request: r})
+		}
+		m.early = nil
 		if m.stopping {
 			m.coordinator.Step(now, coordinator.TriggerNow{Kind: coordinator.KindStop})
 		}
 	}
 	effects = append(effects, m.change(Running)...)
 	m.phase = phaseDeploying
+	m.starting.begin(now, stuckTask)
 	m.execution = graph.NewExecution(m.options.Graph, m.attempt)
 	start := scheduler.Start{
 		Checkpoint: in.Checkpoint, URI: in.URI, Settings: m.options.Settings,
@@ -271,6 +288,7 @@ func (m *Master) endAttempt(now time.Time, g goal) []Effect {
 		m.ending.begin(now, stuckTask)
 	}
 	m.goal = g
+	m.starting.end()
 	var effects []Effect
 	if g == goalRestart {
 		effects = m.planRestart(now)
@@ -348,7 +366,7 @@ func (m *Master) restart(now time.Time) []Effect {
 	if now.Before(m.restartAt) {
 		return nil
 	}
-	return m.prepare()
+	return m.prepare(now)
 }
 
 func (m *Master) end(s Status, err error) []Effect {

@@ -21,12 +21,21 @@ const (
 	NoteCheckpointCommitted NoteKind = "checkpoint committed"
 	NoteCheckpointAborted   NoteKind = "checkpoint aborted"
 	NoteCheckpointSlow      NoteKind = "checkpoint is held up; no other can begin"
-	NoteRestarting          NoteKind = "job restarts after a pause"
-	NoteSkipped             NoteKind = "newer runs of this name completed no checkpoint"
-	NoteStopping            NoteKind = "job is to stop with a checkpoint"
-	NoteRestored            NoteKind = "job starts from checkpoint"
-	NoteEmpty               NoteKind = "no checkpoint of this name: job starts empty"
-	NoteNewLineage          NoteKind = "starting a new lineage; " +
+	NoteSavepointCompleted  NoteKind = "savepoint completed"
+	NoteSavepointFailed     NoteKind = "savepoint failed"
+	NoteRestoreSlow         NoteKind = "start of the job is held up"
+	NoteDrained             NoteKind = "the savepoint was taken after the end of its input: " +
+		"windows have fired already, and records count as late"
+	NoteCopied NoteKind = "this checkpoint was copied: " +
+		"if the job goes on at the place it came from, one of the two must get another output"
+	NoteNewer NoteKind = "there is newer state of this job: " +
+		"what the sinks have committed for it stays"
+	NoteRestarting NoteKind = "job restarts after a pause"
+	NoteSkipped    NoteKind = "newer runs of this name completed no checkpoint"
+	NoteStopping   NoteKind = "job is to stop with a checkpoint"
+	NoteRestored   NoteKind = "job starts from checkpoint"
+	NoteEmpty      NoteKind = "no checkpoint of this name: job starts empty"
+	NoteNewLineage NoteKind = "starting a new lineage; " +
 		"earlier checkpoints of this name stay"
 )
 
@@ -48,6 +57,7 @@ type Note struct {
 	// Alignment and Pause are the longest of all tasks: waiting for barriers, and not
 	// handling records while the state version flipped.
 	Alignment, Pause time.Duration
+	Path             string // of a savepoint
 	Reason           string
 }
 
@@ -78,6 +88,7 @@ func (n Note) Attrs() []slog.Attr {
 	if n.StateBytes > 0 {
 		attrs = append(attrs, slog.Int64("state_bytes", n.StateBytes))
 	}
+	text("path", n.Path)
 	text("reason", n.Reason)
 	return attrs
 }
@@ -88,7 +99,8 @@ func (n Note) IsWarning() bool {
 	switch n.Kind {
 	case NoteTaskFailed, NoteFailure, NoteTaskStuck, NoteCloseSlow, NoteCloseFailed,
 		NoteRestarting, NoteCheckpointAborted, NoteCheckpointSlow, NoteEmpty,
-		NoteNewLineage, NoteSkipped:
+		NoteNewLineage, NoteSkipped, NoteSavepointFailed, NoteRestoreSlow, NoteDrained,
+		NoteCopied, NoteNewer:
 		return true
 	}
 	return false

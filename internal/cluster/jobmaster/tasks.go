@@ -108,6 +108,7 @@ func (m *Master) taskRunning(now time.Time) []Effect {
 		return nil
 	}
 	m.phase = phaseRunning
+	m.starting.end()
 	effects := m.coordinate(now, coordinator.TasksRunning{Tasks: m.execution.IDs()})
 	return append(effects, m.finishData(now)...)
 }

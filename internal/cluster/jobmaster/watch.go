@@ -1,9 +1,11 @@
 package jobmaster
 
 import (
+	"strings"
 	"time"
 
 	"github.com/leat-io/leat/internal/graph"
+	"github.com/leat-io/leat/internal/protocol"
 )
 
 // slowStore is how long a checkpoint may be written or committed before a warning, unless
@@ -81,12 +83,31 @@ func (m *Master) warn(now time.Time) []Effect {
 	if taken, late := m.ending.late(now); late {
 		effects = append(effects, m.stuckTasks(taken)...)
 	}
-	due := earlier(m.outside.next, m.ending.next)
+	if taken, late := m.starting.late(now); late {
+		effects = append(effects, Note{
+			Kind: NoteRestoreSlow, Attempt: m.attempt, Duration: taken, Reason: m.waitsFor(),
+		})
+	}
+	due := earlier(m.starting.next, earlier(m.outside.next, m.ending.next))
 	if due.IsZero() || m.lookAt.After(now) && !m.lookAt.After(due) {
 		return effects
 	}
 	m.lookAt = due
 	return append(effects, Arm{At: due})
+}
+
+// waitsFor says what holds the start of an attempt up.
+func (m *Master) waitsFor() string {
+	if m.phase == phasePreparing {
+		return "waiting for the checkpoint store, the splits of sources or the commit of sinks"
+	}
+	var names []string
+	for _, t := range m.execution.Tasks {
+		if t.State != protocol.TaskState_TASK_STATE_RUNNING {
+			names = append(names, m.taskName(t.ID))
+		}
+	}
+	return "state is restored and operators are opened in " + strings.Join(names, ", ")
 }
 
 // stuckTasks names the tasks that have not ended.
