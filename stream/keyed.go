@@ -40,7 +40,13 @@ func KeyBy[T, K any](s *DataStream[T], key func(T) K) *KeyedStream[K, T] {
 // next is a keyed operator that heads a chain behind a hash exchange.
 func (k *KeyedStream[K, T]) next(uid, name string, f operator.Factory) *transformation {
 	return k.env.add(&transformation{
-		uid: uid, name: name, factory: f, input: k.from.at, head: true, stateful: true,
+		uid: uid, name: name, factory: f, inputs: k.inputs(), head: true, stateful: true,
+	})
+}
+
+// inputs are those of a step that takes the records of k by key.
+func (k *KeyedStream[K, T]) inputs() []input {
+	return k.from.inputs(input{
 		exchange:  protocol.Exchange_EXCHANGE_HASH,
 		output:    keyedOutputs[T, K]{key: k.key, codec: k.codec},
 		keySchema: k.name,

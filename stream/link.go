@@ -9,15 +9,17 @@ import (
 	"github.com/leat-io/leat/internal/record"
 )
 
-// linkOf returns the typed link of what follows, or one that drops everything when nothing
-// does.
+// linkOf returns the typed link of what follows, or one that drops records when nothing takes
+// them.
 func linkOf[T any](next any) *operator.Link[T] {
-	if next == nil {
-		return &operator.Link[T]{
-			Record: func(T, eventtime.Timestamp) {}, Control: noControl{},
-		}
+	if link, ok := next.(*operator.Link[T]); ok {
+		return link
 	}
-	return next.(*operator.Link[T])
+	dropping := &operator.Link[T]{Record: func(T, eventtime.Timestamp) {}, Control: noControl{}}
+	if next != nil {
+		dropping.Control = next.(operator.Control) // only side outputs are taken
+	}
+	return dropping
 }
 
 type noControl struct{}

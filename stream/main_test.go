@@ -177,6 +177,7 @@ func outputOf[T any](
 	t.Helper()
 	link, out, err := f.NewOutput(envOf(0, 1), nil, c)
 	must(t, err)
-	f.SetControl(link, noControl{})
-	return link.(*operator.Link[T]), out
+	typed := link.(*operator.Link[T])
+	typed.Control = noControl{}
+	return typed, out
 }

@@ -107,16 +107,17 @@ func TestUnbatchEdges(t *testing.T) {
 	}
 }
 
-// Goal: Tee hands every record to all outputs, whatever their partitioning. Method: a plain
+// Goal: Join hands every record to all outputs, whatever their partitioning. Method: a plain
 // and a keyed output behind one link.
-func TestTee(t *testing.T) {
+func TestJoin(t *testing.T) {
 	plain, keyed := newChannels[int](1), newChannels[int](2)
 	f := keyedFactory(t, func(v int) int { return v })
 	one, a := outputOf[int](t, plainOutputs[int]{}, plain)
 	two, b := outputOf[int](t, f, keyed)
-	next := f.Tee([]any{one, two}).(*operator.Link[int])
 	p := &tape[int]{}
-	f.SetControl(next, p)
+	joined, err := one.Join([]any{two}, p)
+	must(t, err)
+	next := joined.(*operator.Link[int])
 	for i := range 10 {
 		next.Record(i, eventtime.Timestamp(i))
 	}

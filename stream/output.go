@@ -11,7 +11,7 @@ import (
 
 // plainOutputs makes outputs that do not look at records: forward, and rebalance, which
 // gives full batches to the channels in turn.
-type plainOutputs[T any] struct{ typedTee[T] }
+type plainOutputs[T any] struct{}
 
 // NewOutput returns the link of an output of one edge.
 func (plainOutputs[T]) NewOutput(
@@ -56,7 +56,6 @@ func (o *plainOutput[T]) Flush() {
 
 // keyedOutputs makes outputs that send a record to the owner of its key and hand the hash on.
 type keyedOutputs[T, K any] struct {
-	typedTee[T]
 	key   func(T) K
 	codec *types.KeyCodec[K]
 }
@@ -136,25 +135,4 @@ func (o *keyedOutput[T, K]) Flush() {
 			o.send(to)
 		}
 	}
-}
-
-// typedTee is the part of an output factory that depends on the type only.
-type typedTee[T any] struct{}
-
-// SetControl stores control in a link of NewOutput.
-func (typedTee[T]) SetControl(link any, control operator.Control) {
-	link.(*operator.Link[T]).Control = control
-}
-
-// Tee returns a link that passes every record to all links.
-func (typedTee[T]) Tee(links []any) any {
-	records := make([]func(T, eventtime.Timestamp), len(links))
-	for i, link := range links {
-		records[i] = link.(*operator.Link[T]).Record
-	}
-	return &operator.Link[T]{Record: func(v T, ts eventtime.Timestamp) {
-		for _, record := range records {
-			record(v, ts)
-		}
-	}}
 }

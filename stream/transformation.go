@@ -2,6 +2,7 @@ package stream
 
 import (
 	"fmt"
+	"reflect"
 
 	"github.com/leat-io/leat/internal/operator"
 	"github.com/leat-io/leat/internal/protocol"
@@ -15,10 +16,7 @@ type transformation struct {
 	name        string
 	parallelism int // 0 = the environment's default
 	factory     operator.Factory
-	input       *transformation // nil for sources
-	exchange    protocol.Exchange
-	// output makes the sending half of the edge from input, when the two are not chained.
-	output operator.OutputFactory
+	inputs      []input // none for sources
 	// unbatch makes the head that feeds this operator from an edge, when it is no head itself.
 	unbatch operator.Factory
 	// head says that the operator takes batches: it starts a chain.
@@ -28,8 +26,26 @@ type transformation struct {
 	// stateful operators have descriptors of keyed state.
 	stateful    bool
 	descriptors []*protocol.StateDescriptor
-	// keySchema is the key's schema when the input is keyed.
-	keySchema string
+	// operatorStates are the declared ones, without elements.
+	operatorStates []*protocol.NamedState
+	// sides are the types of the side outputs that are taken, by tag.
+	sides map[string]reflect.Type
+}
+
+// origin is where records are made: the main output of a step, or a side output.
+type origin struct {
+	step *transformation
+	tag  string // "" for the main output
+}
+
+// input is one of the edges into a step, before chaining. A step may have the same one twice.
+type input struct {
+	origin
+	number   uint32 // tells apart inputs of different types
+	exchange protocol.Exchange
+	// output makes the sending half of the edge, when the two are not chained.
+	output    operator.OutputFactory
+	keySchema string // of the key when the input is keyed
 }
 
 // add appends a transformation to the environment's graph.
@@ -43,34 +59,76 @@ func (e *Env) add(t *transformation) *transformation {
 // does not copy the stream, and it may be consumed any number of times.
 type DataStream[T any] struct {
 	env *Env
-	at  *transformation
+	// at is the operator that makes the stream, of a union the first one.
+	at *transformation
+	// origins are set when the stream is not the main output of at.
+	origins []origin
 }
 
 // Named gives the operator that makes this stream a name for people.
 func (s *DataStream[T]) Named(name string) *DataStream[T] {
-	s.at.name = name
+	if s.operates("name it " + fmt.Sprintf("%q", name)) {
+		s.at.name = name
+	}
 	return s
 }
 
 // Parallelism sets the number of subtasks of the operator that makes this stream.
 func (s *DataStream[T]) Parallelism(p int) *DataStream[T] {
-	if p < 1 {
+	switch {
+	case p < 1:
 		s.env.fault(fmt.Errorf("set parallelism of %q to %d: want at least 1", s.at.name, p))
-		return s
+	case s.operates(fmt.Sprintf("set its parallelism to %d", p)):
+		s.at.parallelism = p
 	}
-	s.at.parallelism = p
 	return s
+}
+
+// operates reports whether the stream is what an operator makes; a union or side output is
+// not, and what was to be set for it is a fault.
+func (s *DataStream[T]) operates(what string) bool {
+	if s.origins == nil {
+		return true
+	}
+	s.env.fault(fmt.Errorf("%s: the stream after %q is a union or side output, which is no "+
+		"operator; set it for the operators before or behind", what, s.at.name))
+	return false
 }
 
 func newStream[T any](e *Env, t *transformation) *DataStream[T] {
 	return &DataStream[T]{env: e, at: t}
 }
 
+// from returns where the records of s are made.
+func (s *DataStream[T]) from() []origin {
+	if s.origins != nil {
+		return s.origins
+	}
+	return []origin{{step: s.at}}
+}
+
+// inputs are those of a step that takes the records of s over an edge like edge.
+func (s *DataStream[T]) inputs(edge input) []input {
+	var out []input
+	for _, from := range s.from() {
+		edge.origin = from
+		out = append(out, edge)
+	}
+	return out
+}
+
+// forward are the inputs of a step that takes the records of s where they are made, when it
+// can be chained, or over forward edges.
+func (s *DataStream[T]) forward() []input {
+	return s.inputs(input{
+		exchange: protocol.Exchange_EXCHANGE_FORWARD, output: plainOutputs[T]{},
+	})
+}
+
 // next is a transformation that takes the records of s where they are made, when it can be
-// chained, or over a forward edge.
+// chained, or over forward edges.
 func (s *DataStream[T]) next(name string, f operator.Factory) *transformation {
 	return s.env.add(&transformation{
-		name: name, factory: f, input: s.at, exchange: protocol.Exchange_EXCHANGE_FORWARD,
-		output: plainOutputs[T]{}, unbatch: unbatchFactory[T]{},
+		name: name, factory: f, inputs: s.forward(), unbatch: unbatchFactory[T]{},
 	})
 }

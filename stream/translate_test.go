@@ -59,6 +59,22 @@ var programs = []program{
 			return &countNumbers{}
 		}), "counts", ignore)
 	}},
+	{"side outputs", func(e *Env) {
+		e.SetParallelism(2)
+		k := KeyBy(numbers(e), func(v int64) benchmarkKey { return benchmarkKey{v, ""} })
+		main := Process(k, "count", func() KeyedProcessFunction[benchmarkKey, int64, int64] {
+			return &countNumbers{}
+		})
+		late := SideOutput(main, NewOutputTag[int64]("late"))
+		ForEach(Map(late, func(v int64) int64 { return v }), "late", ignore)
+		ForEach(late, "late elsewhere", ignore).Parallelism(1)
+		ForEach(main, "out", ignore)
+	}},
+	{"union", func(e *Env) {
+		n := numbers(e)
+		more := Filter(n, func(v int64) bool { return true }).Parallelism(2)
+		ForEach(Map(Union(n, more, n), func(v int64) int64 { return v }), "out", ignore)
+	}},
 }
 
 // countNumbers is a function with one state.

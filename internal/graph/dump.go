@@ -11,28 +11,48 @@ import (
 func DumpJob(g *protocol.JobGraph) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "job %q\n", g.GetName())
-	names := map[uint32]string{}
+	vertices := map[uint32]*protocol.Vertex{}
 	for _, v := range g.GetVertices() {
-		names[v.Id] = v.Name
+		vertices[v.Id] = v
 	}
 	for _, v := range g.GetVertices() {
 		fmt.Fprintf(&b, "vertex %d %q parallelism %d of %d\n",
 			v.Id, v.Name, v.Parallelism, MaxParallelismOf(v))
 		for _, e := range g.GetEdges() {
 			if e.To == v.Id {
-				fmt.Fprintf(&b, "  input %d: edge %d, %s from %d %q\n",
-					e.Input, e.Id, exchangeName(e.Exchange), e.From, names[e.From])
+				fmt.Fprintf(&b, "  input %d: edge %d, %s from %d %q%s\n", e.Input, e.Id,
+					exchangeName(e.Exchange), e.From, vertices[e.From].GetName(),
+					fromWhere(e, vertices[e.From]))
 			}
 		}
-		for _, o := range v.Operators {
-			dumpOperator(&b, o)
+		for i, o := range v.Operators {
+			dumpOperator(&b, v, i, o)
 		}
 	}
 	return b.String()
 }
 
-func dumpOperator(b *strings.Builder, o *protocol.Operator) {
+// fromWhere says which operator and output of a chain an edge comes from, when it is not the
+// main output of the last one.
+func fromWhere(e *protocol.Edge, v *protocol.Vertex) string {
+	text := ""
+	if i := Sender(e, v); i >= 0 && i < len(v.GetOperators())-1 {
+		text = fmt.Sprintf(", operator %q", v.Operators[i].Name)
+	}
+	if e.Tag != "" {
+		text += fmt.Sprintf(", side output %q", e.Tag)
+	}
+	return text
+}
+
+func dumpOperator(b *strings.Builder, v *protocol.Vertex, i int, o *protocol.Operator) {
 	fmt.Fprintf(b, "  operator %q", o.Name)
+	if i > 0 && Before(o, i) < i-1 {
+		fmt.Fprintf(b, " after %q", v.Operators[Before(o, i)].Name)
+	}
+	if o.Tag != "" {
+		fmt.Fprintf(b, " side output %q", o.Tag)
+	}
 	if o.Uid != "" {
 		fmt.Fprintf(b, " uid %q", o.Uid)
 	}
@@ -44,6 +64,20 @@ func dumpOperator(b *strings.Builder, o *protocol.Operator) {
 		fmt.Fprintf(b, "    state %q %s key %s value %s\n",
 			d.Name, d.Kind, d.KeySchema, d.ValueSchema)
 	}
+	for _, s := range o.OperatorStates {
+		fmt.Fprintf(b, "    state %q %s %s\n", s.Name, ModeOf(s), s.Schema)
+	}
+}
+
+// ModeOf names how operator state is given to subtasks: "list", "union-list", "broadcast".
+func ModeOf(s *protocol.NamedState) string {
+	switch {
+	case s.GetBroadcast():
+		return "broadcast"
+	case s.GetUnion():
+		return "union-list"
+	}
+	return "list"
 }
 
 func exchangeName(e protocol.Exchange) string {

@@ -131,3 +131,20 @@ func (e *Execution) Deployment(id TaskID) *protocol.DeployTask {
 	}
 	return d
 }
+
+// Before returns the place in its chain of the operator whose records the i-th one, o, takes;
+// i is not 0.
+func Before(o *protocol.Operator, i int) int {
+	if o.After > 0 {
+		return int(o.After) - 1
+	}
+	return i - 1
+}
+
+// Sender returns the place in its chain of the operator whose records an edge from v takes.
+func Sender(e *protocol.Edge, v *protocol.Vertex) int {
+	if e.Operator > 0 {
+		return int(e.Operator) - 1
+	}
+	return len(v.Operators) - 1
+}

@@ -59,10 +59,15 @@ func (v *validation) checkVertices(g *protocol.JobGraph) {
 		if len(vertex.Operators) == 0 {
 			v.fault("vertex %q has no operators", vertex.Name)
 		}
-		for _, o := range vertex.Operators {
+		for i, o := range vertex.Operators {
+			if i > 0 && Before(o, i) >= i || i == 0 && (o.After > 0 || o.Tag != "") {
+				v.fault("vertex %q: operator %q takes the records of operator %d of the chain, "+
+					"which is not before it", vertex.Name, o.Name, Before(o, i))
+			}
 			other, taken := uids[o.Uid]
 			switch {
-			case o.Uid == "" && (o.Stateful || len(o.Descriptors) > 0):
+			case o.Uid == "" &&
+				(o.Stateful || len(o.Descriptors) > 0 || len(o.OperatorStates) > 0):
 				v.fault("operator %q keeps state and has no uid", o.Name)
 			case o.Uid != "" && taken:
 				v.fault("operators %q and %q have the same uid %q", other, o.Name, o.Uid)
@@ -86,6 +91,9 @@ func (v *validation) checkEdges(g *protocol.JobGraph) {
 			v.fault("edge %d comes from vertex %d, which does not exist", e.Id, e.From)
 		case to == nil:
 			v.fault("edge %d leads to vertex %d, which does not exist", e.Id, e.To)
+		case int(e.Operator) > len(from.Operators):
+			v.fault("edge %d takes the records of operator %d of %q, which has %d",
+				e.Id, e.Operator-1, from.Name, len(from.Operators))
 		case e.Exchange == protocol.Exchange_EXCHANGE_UNSPECIFIED:
 			v.fault("edge %d from %q to %q has no exchange", e.Id, from.Name, to.Name)
 		case e.Exchange == protocol.Exchange_EXCHANGE_FORWARD &&

@@ -1,8 +1,9 @@
 // Package operator is the contract between the data plane and what runs inside it.
 //
 // A task runs a chain: a head, which takes batches from the input gate or polls a source,
-// then operators fused by typed links, then an output. Operators reach a task as
-// factories resolved by name from a [Registry], never as closures: see [Factory],
+// then operators fused by typed links, then outputs. A chain may branch: several operators and
+// outputs may take what one operator makes, or what it emits to a side output. Operators reach
+// a task as factories resolved by name from a [Registry], never as closures: see [Factory],
 // [OutputFactory]. A [Link] is how one operator calls the next, record by record, without
 // boxing; its [Control] carries watermarks, status and end of data in band.
 //
@@ -24,7 +25,6 @@ import (
 	"log/slog"
 
 	"github.com/leat-io/leat/connector"
-	"github.com/leat-io/leat/eventtime"
 	"github.com/leat-io/leat/filesystem"
 	"github.com/leat-io/leat/internal/base/clock"
 	"github.com/leat-io/leat/internal/protocol"
@@ -50,29 +50,15 @@ type Env struct {
 	// RequestSplit asks the enumerator for one more split; sources only. The answer comes as
 	// AddSplits or NoMoreSplits.
 	RequestSplit func()
+	// Sides are the side outputs that somebody takes: by tag the *Link[T] to emit through.
+	// Control is not passed to them: the task sees to it that they get what the operator
+	// passes on. A missing tag means that nobody takes it.
+	Sides map[string]any
 	// WakeAt asks the task to call Alarm of this operator, which has that method, once its
 	// clock shows a time, in Unix milliseconds: at once, between two batches, when it does
 	// already. Of several wishes the earliest counts; the call of Alarm uses up all. There is
 	// no call any more after the end of data. Task goroutine only.
 	WakeAt func(millis int64)
-}
-
-// Control is the in-band part of a link.
-type Control interface {
-	// Watermark says that no record at or before ts follows.
-	Watermark(ts eventtime.Timestamp)
-	// Status says that the stream is idle or active again.
-	Status(idle bool)
-	// EndOfData says that no record follows; what is buffered goes out before it is passed
-	// on. Watermark(eventtime.Max) has come before it when the input ended by itself.
-	EndOfData()
-}
-
-// Link is the typed way into an operator or output. Record takes one record by value; ts
-// is eventtime.None for a record without time.
-type Link[T any] struct {
-	Record  func(value T, ts eventtime.Timestamp)
-	Control Control
 }
 
 // Operator is what the task needs of an operator besides its link.
@@ -118,6 +104,13 @@ type Head interface {
 	Process(b *record.Batch) error
 }
 
+// InputHead is a Head with several inputs of different types. The task calls ProcessInput
+// instead of Process, with the number of the input: that of the edge the batch came on.
+type InputHead interface {
+	Head
+	ProcessInput(input int, b *record.Batch) error
+}
+
 // PollStatus says what a source's Poll found.
 type PollStatus uint8
 
@@ -153,8 +146,9 @@ type Built struct {
 
 // Factory makes operators of one kind.
 type Factory interface {
-	// New makes the operator of one subtask. next is the *Link[T] of what follows in the
-	// chain; nil at the end of a chain without output (a sink).
+	// New makes the operator of one subtask. next is the *Link[T] of what takes its records;
+	// a Control when nobody takes records but some take those of its side outputs; nil when
+	// nothing follows (a sink).
 	New(env *Env, payload []byte, next any) (Built, error)
 }
 
@@ -176,13 +170,7 @@ type Channels interface {
 
 // OutputFactory makes the output of one edge.
 type OutputFactory interface {
-	// NewOutput returns the *Link[T] of what it takes. The Control of the link is wired by
-	// the task: the factory leaves it nil.
+	// NewOutput returns the *Link[T] of what it takes, without Control: the task flushes the
+	// output and passes control on.
 	NewOutput(env *Env, edge *protocol.Edge, channels Channels) (link any, out Output, err error)
-	// SetControl stores control in a link made by NewOutput.
-	SetControl(link any, control Control)
-	// Tee returns a link that passes every record to all links, which NewOutput of this or
-	// another factory of the same record type made. Control is not passed on: the task sets
-	// that of the returned link.
-	Tee(links []any) any
 }

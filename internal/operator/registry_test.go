@@ -29,8 +29,6 @@ func (shape) NewOutput(*operator.Env, *protocol.Edge, operator.Channels) (
 ) {
 	return nil, nil, nil
 }
-func (shape) SetControl(any, operator.Control) {}
-func (shape) Tee([]any) any                    { return nil }
 
 // Goal: a name resolves to what was registered under it, once, and an unknown one names
 // those that exist. Method: both kinds of entries.

@@ -12,7 +12,7 @@
 // concurrent use.
 //
 // Semantics: Flink's ResultPartition and LocalInputChannel. Forward edges connect subtask i
-// to subtask i, hash and rebalance edges all to all.
+// to subtask i, all other edges all to all.
 package exchange
 
 import (
@@ -94,6 +94,13 @@ func ends(edge *protocol.Edge, subtask, parallelism uint32) (first, count uint32
 		return subtask, min(1, parallelism)
 	}
 	return 0, parallelism
+}
+
+// Senders returns how many links an edge has at each receiver, when its sending vertex has a
+// parallelism. A Gate numbers them edge by edge.
+func Senders(edge *protocol.Edge, parallelism uint32) int {
+	_, count := ends(edge, 0, parallelism)
+	return int(count)
 }
 
 // Sending is what a Partition needs of its task.

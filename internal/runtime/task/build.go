@@ -9,6 +9,7 @@ import (
 	"github.com/leat-io/leat/internal/base/fault"
 	"github.com/leat-io/leat/internal/operator"
 	"github.com/leat-io/leat/internal/protocol"
+	"github.com/leat-io/leat/internal/record"
 	"github.com/leat-io/leat/internal/runtime/exchange"
 	"github.com/leat-io/leat/internal/state/run"
 	"github.com/leat-io/leat/state/backend"
@@ -17,9 +18,12 @@ import (
 
 // chain is what a task runs, head first.
 type chain struct {
-	links   []chainLink
-	head    operator.Head       // nil for a source
-	source  operator.SourceHead // nil for a task with input
+	links  []chainLink
+	head   operator.Head       // nil for a source
+	source operator.SourceHead // nil for a task with input
+	// inputs has the input number of every link when the head has several inputs.
+	inputs  []int
+	several operator.InputHead // the head then
 	outputs *outputs
 	// keyed and lists are the keyed state of the head; nil without.
 	keyed  backend.Backend
@@ -43,13 +47,6 @@ type prepared struct {
 	committables []*protocol.Committable
 }
 
-// outputs is the end of a chain: all outputs of all edges. It implements operator.Control.
-type outputs struct {
-	partitions []*exchange.Partition
-	outputs    []operator.Output
-	seen       func(watermark int64) // told of every watermark
-}
-
 // build makes the chain from tail to head. Operators made before an error are in the chain,
 // to be closed.
 func (t *Task) build() error {
@@ -64,7 +61,7 @@ func (t *Task) build() error {
 		t.chain.links[i] = chainLink{uid: spec.Uid, name: spec.Name}
 	}
 	last := len(specs) - 1
-	next, err := t.buildOutputs(t.env(specs[last]))
+	behind, err := t.buildEdges(specs)
 	if err != nil {
 		return err
 	}
@@ -76,12 +73,16 @@ func (t *Task) build() error {
 				return err
 			}
 		}
+		next, err := behind.next(i, env)
+		if err != nil {
+			return fmt.Errorf("build operator %q: %w", specs[i].Name, err)
+		}
 		built, err := t.buildOperator(env, specs[i], next)
 		if err != nil {
 			return fmt.Errorf("build operator %q: %w", specs[i].Name, err)
 		}
 		t.chain.links[i].operator = built.Operator
-		next = built.Link
+		behind.add(specs, i, built.Link)
 	}
 	return t.buildHead()
 }
@@ -108,7 +109,34 @@ func (t *Task) buildHead() error {
 		return fault.Internal(fmt.Errorf("build chain: %T of %q cannot head a chain with %d inputs",
 			head.operator, head.name, len(t.deploy.Inputs)))
 	}
+	if several, ok := t.chain.head.(operator.InputHead); ok {
+		t.chain.several = several
+		return t.numberInputs()
+	}
 	return nil
+}
+
+// numberInputs finds the input number of every link of the gate.
+func (t *Task) numberInputs() error {
+	for _, edge := range t.deploy.Inputs {
+		senders := exchange.Senders(edge, t.deploy.Parallelism[edge.From])
+		for range senders {
+			t.chain.inputs = append(t.chain.inputs, int(edge.Input))
+		}
+	}
+	if len(t.chain.inputs) != t.gate.Len() {
+		return fault.Internal(fmt.Errorf("build chain: %d links of %d inputs numbered",
+			len(t.chain.inputs), t.gate.Len()))
+	}
+	return nil
+}
+
+// process hands a batch of a link to the head.
+func (t *Task) process(link int, b *record.Batch) error {
+	if t.chain.several == nil {
+		return t.chain.head.Process(b)
+	}
+	return t.chain.several.ProcessInput(t.chain.inputs[link], b)
 }
 
 // buildKeyed makes the backend of a keyed head.
@@ -128,37 +156,6 @@ func (t *Task) buildKeyed(env *operator.Env, spec *protocol.Operator) error {
 	c.keyed, c.lists = keyed, run.NewLists(c.bounds)
 	env.Keyed = keyed
 	return nil
-}
-
-// buildOutputs makes the outputs of all edges and returns the link that leads to them, nil
-// without edges.
-func (t *Task) buildOutputs(env *operator.Env) (any, error) {
-	o := t.chain.outputs
-	var links []any
-	var factory operator.OutputFactory
-	for i, edge := range t.deploy.Outputs {
-		var err error
-		if factory, err = t.config.Registry.Output(edge.ShapeKind); err != nil {
-			return nil, err
-		}
-		link, out, err := factory.NewOutput(env, edge, o.partitions[i])
-		if err != nil {
-			return nil, fmt.Errorf("build output of edge %d: %w", edge.Id, err)
-		}
-		links = append(links, link)
-		o.outputs = append(o.outputs, out)
-	}
-	var next any
-	switch len(links) {
-	case 0:
-		return nil, nil
-	case 1:
-		next = links[0]
-	default:
-		next = factory.Tee(links)
-	}
-	factory.SetControl(next, o)
-	return next, nil
 }
 
 func (t *Task) env(spec *protocol.Operator) *operator.Env {

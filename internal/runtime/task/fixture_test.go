@@ -81,18 +81,6 @@ func (s shape) NewOutput(
 	return &operator.Link[item]{Record: o.record}, o, nil
 }
 
-func (shape) SetControl(link any, control operator.Control) {
-	link.(*operator.Link[item]).Control = control
-}
-
-func (shape) Tee(links []any) any {
-	return &operator.Link[item]{Record: func(v item, ts eventtime.Timestamp) {
-		for _, l := range links {
-			l.(*operator.Link[item]).Record(v, ts)
-		}
-	}}
-}
-
 type output struct {
 	rows     int
 	channels operator.Channels

@@ -28,7 +28,7 @@ func (t *Task) loop() error {
 			return t.ctx.Err()
 		default:
 		}
-		if !t.ended && t.alarms.due() {
+		if !t.resting() && t.alarms.due() {
 			if err := t.ring(); err != nil {
 				return err
 			}
@@ -68,7 +68,7 @@ func (t *Task) take(number int, e record.Element) error {
 	switch e.Kind {
 	case record.KindBatch:
 		t.recordsIn.Add(uint64(e.Batch.Len))
-		err := t.chain.head.Process(e.Batch)
+		err := t.process(number, e.Batch)
 		e.Batch.Release()
 		return err
 	case record.KindWatermark:
@@ -113,9 +113,13 @@ func (t *Task) endOfData(head operator.Control) error {
 	return nil
 }
 
+// resting reports that nothing begins by itself any more: the data has ended, or the job stops
+// with a savepoint and what came now would be lost.
+func (t *Task) resting() bool { return t.ended || t.suspended != 0 }
+
 // poll asks the source for records.
 func (t *Task) poll() (bool, error) {
-	if t.ended {
+	if t.resting() {
 		return false, nil
 	}
 	status, err := t.chain.source.Poll(t.ctx)
@@ -162,11 +166,11 @@ func (t *Task) rest() error {
 	}
 	t.measure()
 	var ready <-chan struct{}
-	if t.gate == nil && !t.ended {
+	if t.gate == nil && !t.resting() {
 		ready = t.chain.source.Ready()
 	}
 	var alarm <-chan time.Time
-	if !t.ended {
+	if !t.resting() {
 		alarm = t.alarms.c()
 	}
 	t.times.enter(idle)

@@ -45,6 +45,7 @@ type Task struct {
 	linksLeft  int                // links without end of data
 	ended      bool               // end of data was passed on
 	closing    bool               // the letter of Close was read
+	suspended  uint64             // the savepoint to stop with that was begun; 0 = none
 	lastFlush  int64              // clock.Monotonic
 	flushEvery int64              // nanoseconds
 
@@ -119,10 +120,7 @@ func (t *Task) connect() error {
 	}
 	t.linksLeft = links
 	t.aligner = barrier.NewAligner(links)
-	o := &outputs{seen: func(int64) {}}
-	if t.gate == nil {
-		o.seen = t.watermark.Store
-	}
+	o := &outputs{}
 	sending := exchange.Sending{Done: t.ctx.Done(), Waiting: &t.times}
 	for _, edge := range d.Outputs {
 		p, err := t.config.Exchange.Partition(edge, d.Task.Subtask, d.Parallelism[edge.To], sending)
