@@ -44,7 +44,22 @@ type Barrier struct {
 	Checkpoint    uint64
 	TriggerMillis int64 // Unix time at which the coordinator triggered it
 	Full          bool  // ask for complete state parts instead of changes
+	// Savepoint is nil for a checkpoint. It is shared by all tasks and never changed.
+	Savepoint *Savepoint
 }
+
+// Savepoint is how a savepoint is taken.
+type Savepoint struct {
+	// Directory is the URI of the directory that everything goes into.
+	Directory string
+	// Stop says that sources emit nothing behind the barrier, unless it is aborted.
+	Stop bool
+	// Drain, with Stop, ends the input before the barrier.
+	Drain bool
+}
+
+// Stops reports whether the job ends with the checkpoint.
+func (b Barrier) Stops() bool { return b.Savepoint != nil && b.Savepoint.Stop }
 
 // RowKind is the change a row of a changelog stands for, in Flink's order.
 type RowKind uint8

@@ -53,6 +53,10 @@ type headerTwin struct {
 	Origin        string `json:"origin"`
 	GraphDigest   string `json:"graph_digest"`
 	Watermark     int64  `json:"watermark"`
+	Stop          bool   `json:"stop,omitempty"`
+	Drained       bool   `json:"drained,omitempty"`
+	Periodic      bool   `json:"periodic,omitempty"`
+	Claimed       string `json:"claimed,omitempty"`
 }
 
 type operatorTwin struct {
@@ -122,6 +126,10 @@ func headerContents(h *protocol.CheckpointHeader) headerTwin {
 		Origin:        h.GetOrigin(),
 		GraphDigest:   hex.EncodeToString(h.GetGraphDigest()),
 		Watermark:     h.GetWatermark(),
+		Stop:          h.GetStop(),
+		Drained:       h.GetDrained(),
+		Periodic:      h.GetPeriodic(),
+		Claimed:       h.GetClaimed(),
 	}
 }
 

@@ -18,6 +18,13 @@ func validate(c *Checkpoint) error {
 	if err := validateHeader(c.Header); err != nil {
 		return fmt.Errorf("header: %w", err)
 	}
+	if c.Header.GetKind() == KindSavepoint {
+		for reference := range c.Files {
+			if strings.HasPrefix(reference, "../") {
+				return fmt.Errorf("file %q lies outside the savepoint", reference)
+			}
+		}
+	}
 	ids := make(map[string]string, len(c.Operators))
 	for _, operator := range c.Operators {
 		if err := validateOperator(operator); err != nil {

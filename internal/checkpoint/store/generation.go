@@ -29,7 +29,11 @@ type Generation struct {
 // newer generation before its fence stands has lost and gets ErrFenced. Any other error: nothing is
 // known to have happened, and calling again is right.
 func (s *Store) NewGeneration(ctx context.Context) (Generation, error) {
-	number, err := s.claimGeneration(ctx)
+	fresh, err := s.draw(16)
+	if err != nil {
+		return Generation{}, fmt.Errorf("store: begin generation of %q: %w", s.name, err)
+	}
+	number, err := s.claimGeneration(ctx, fresh)
 	if err != nil {
 		return Generation{}, fmt.Errorf("store: begin generation of %q: %w", s.name, err)
 	}
@@ -40,21 +44,25 @@ func (s *Store) NewGeneration(ctx context.Context) (Generation, error) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.mu.generation, s.mu.claimed = number, fence
+	s.mu.generation, s.mu.claimed, s.mu.fresh = number, fence, fresh
 	s.mu.identity, s.mu.parent = Identity{}, 0
 	s.mu.completed, s.mu.stopped = false, nil
 	s.mu.swept, s.mu.publish = nil, make(map[uint64]*publishing)
 	return Generation{Number: number, Fence: fence}, nil
 }
 
-func (s *Store) claimGeneration(ctx context.Context) (uint64, error) {
+// claimGeneration creates the generation record. It says under which job id files will lie if the
+// master does not continue another one: should it end before its first checkpoint, nothing else
+// tells whose they are.
+func (s *Store) claimGeneration(ctx context.Context, fresh string) (uint64, error) {
 	for range fenceAttempts {
 		listed, err := s.list(ctx)
 		if err != nil {
 			return 0, err
 		}
 		number := listed.newestGeneration() + 1
-		r := &Record{Kind: kindGeneration, Name: s.name, Generation: number, Owner: s.owner}
+		r := &Record{Kind: kindGeneration, Name: s.name, Generation: number, Owner: s.owner,
+			JobID: fresh}
 		verdict, err := s.createRecord(ctx, s.recordPath(generationPrefix, number, ""), r, atOnce)
 		if err != nil {
 			return 0, err

@@ -29,21 +29,32 @@ func (s *Store) Identity() Identity {
 // job (made under this root and name) keeps job id and lineage; any other one keeps its lineage and
 // gets a new job id, because its directory belongs to somebody else.
 func (s *Store) Adopt(found *Found) (Identity, error) {
-	fresh, err := s.draw(16)
-	if err != nil {
-		return Identity{}, fmt.Errorf("store: adopt: %w", err)
+	return s.adopt(found, found != nil && (found.Record != nil || s.isOwn(found)))
+}
+
+// Fork is Adopt for a checkpoint that stays what it is, also when it is one of this very job: the
+// lineage is kept, the job id is a new one, so that nothing under the old one is ever swept by this
+// job.
+func (s *Store) Fork(found *Found) (Identity, error) { return s.adopt(found, false) }
+
+func (s *Store) adopt(found *Found, own bool) (Identity, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	fresh := s.mu.fresh
+	if fresh == "" {
+		var err error
+		if fresh, err = s.draw(16); err != nil {
+			return Identity{}, fmt.Errorf("store: adopt: %w", err)
+		}
 	}
 	identity := Identity{JobID: fresh, Lineage: fresh}
 	parent := uint64(0)
 	if found != nil {
-		own := found.Record != nil || s.isOwn(found)
 		identity = decideIdentity(found.Meta.Header, own, fresh)
 		if own {
 			parent = found.Meta.Header.GetCheckpointId()
 		}
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	s.mu.identity, s.mu.parent = identity, parent
 	return identity, nil
 }

@@ -19,6 +19,8 @@ const (
 	sharedName   = "shared"
 	chkPrefix    = "chk-"
 
+	savepointPrefix = "savepoint-"
+
 	generationPrefix = "generation-"
 	checkpointPrefix = "checkpoint-"
 	committedSuffix  = ".committed"

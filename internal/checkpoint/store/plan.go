@@ -35,7 +35,11 @@ type plan struct {
 	records  []filesystem.Path
 	metadata []filesystem.Path
 	files    []filesystem.Path
-	bytes    int64 // of metadata and files
+	// generations are records too. They go last: they tell where the files of masters are that
+	// completed nothing.
+	generations []filesystem.Path
+	bytes       int64                    // of metadata and files
+	orphaned    map[filesystem.Path]bool // directories of such masters
 }
 
 // makePlan decides what to remove. dirs tells where things are.
@@ -98,7 +102,7 @@ func (p *plan) planRecords(v view, s *Store) {
 	}
 	for _, number := range v.listed.generations {
 		if number < v.generation {
-			p.records = append(p.records, s.recordPath(generationPrefix, number, ""))
+			p.generations = append(p.generations, s.recordPath(generationPrefix, number, ""))
 		}
 	}
 }

@@ -64,6 +64,7 @@ type attempt struct {
 	record   *Record
 	marks    marks
 	claimed  uint64 // numbers up to here were taken when it began
+	terminal bool   // a savepoint with which the job is stopped
 }
 
 // PublishCheckpoint completes a checkpoint: it writes `_metadata` and `contents.json` into the
@@ -137,6 +138,9 @@ func (s *Store) prepare(gen Generation, c *meta.Checkpoint) (*attempt, error) {
 	if err := s.checkHeaderLocked(c.Header); err != nil {
 		return nil, err
 	}
+	if k := c.Header.GetKind(); k != meta.KindCheckpoint && k != meta.KindFinal {
+		return nil, fmt.Errorf("kind %q is not that of a checkpoint", k)
+	}
 	a, err := s.encode(c)
 	if err != nil {
 		return nil, err
@@ -161,17 +165,27 @@ func (s *Store) checkHeaderLocked(h *protocol.CheckpointHeader) error {
 	case h.GetCheckpointId() <= s.mu.claimed:
 		return fmt.Errorf("checkpoint id %d is used, the last one is %d",
 			h.GetCheckpointId(), s.mu.claimed)
-	case h.GetKind() != meta.KindCheckpoint && h.GetKind() != meta.KindFinal:
-		return fmt.Errorf("kind %q is not that of a checkpoint", h.GetKind())
 	}
 	return nil
 }
 
 func (s *Store) encode(c *meta.Checkpoint) (*attempt, error) {
+	dir := s.chkDir(c.Header.GetJobId(), c.Header.GetCheckpointId())
+	a, err := s.encodeAt(c, s.fs, dir)
+	if err == nil {
+		a.record.Path = path.Join(a.record.JobID, path.Base(dir), metadataName)
+	}
+	return a, err
+}
+
+// encodeAt makes an attempt with metadata in a directory. Its record lacks the place.
+func (s *Store) encodeAt(
+	c *meta.Checkpoint, files filesystem.FileSystem, dir filesystem.Path,
+) (*attempt, error) {
 	h := proto.CloneOf(c.Header)
 	number := h.GetCheckpointId()
-	a := &attempt{number: number, dir: s.chkDir(h.GetJobId(), number)}
-	h.Origin = uriOf(s.fs, a.dir)
+	a := &attempt{number: number, dir: dir}
+	h.Origin = uriOf(files, a.dir)
 	whole := &meta.Checkpoint{Header: h, Operators: c.Operators, Unknown: c.Unknown}
 	var err error
 	if a.metadata, err = meta.Encode(whole); err != nil {
@@ -190,7 +204,6 @@ func (s *Store) encode(c *meta.Checkpoint) (*attempt, error) {
 		Checkpoint:    number,
 		JobID:         h.GetJobId(),
 		Lineage:       h.GetLineage(),
-		Path:          path.Join(h.GetJobId(), path.Base(a.dir), metadataName),
 		Digest:        hex.EncodeToString(digest[:]),
 		Bytes:         int64(len(a.metadata)),
 		TriggerMillis: h.GetTriggerMillis(),
@@ -209,13 +222,11 @@ func marksOf(dir filesystem.Path, c *meta.Checkpoint) marks {
 // run does the writing. The numbers left out are claimed before anything else: whoever holds them
 // all is not stale, so that a stale master does not even write a file.
 func (s *Store) run(ctx context.Context, gen Generation, a *attempt) (Outcome, error) {
-	for number := a.claimed + 1; number < a.number; number++ {
-		if outcome, err := s.skip(ctx, gen, number); err != nil {
-			return outcome, err
-		}
+	if outcome, err := s.skipTo(ctx, gen, a.claimed, a.number-1); err != nil {
+		return outcome, err
 	}
 	metadata := path.Join(a.dir, metadataName)
-	switch verdict, err := s.create(ctx, metadata, a.metadata, atOnce); {
+	switch verdict, err := create(ctx, s.fs, metadata, a.metadata, atOnce); {
 	case err != nil:
 		return Failed, failed(err)
 	case verdict == verdictTheirs:
@@ -223,6 +234,23 @@ func (s *Store) run(ctx context.Context, gen Generation, a *attempt) (Outcome, e
 	}
 	// The twin is for people: its loss must not cost a checkpoint.
 	_ = filesystem.WriteFile(ctx, s.fs, path.Join(a.dir, contentsName), a.contents)
+	return s.complete(ctx, a)
+}
+
+// skipTo claims the numbers behind claimed up to last.
+func (s *Store) skipTo(
+	ctx context.Context, gen Generation, claimed, last uint64,
+) (Outcome, error) {
+	for number := claimed + 1; number <= last; number++ {
+		if outcome, err := s.skip(ctx, gen, number); err != nil {
+			return outcome, err
+		}
+	}
+	return Failed, nil
+}
+
+// complete creates the record, the commit point.
+func (s *Store) complete(ctx context.Context, a *attempt) (Outcome, error) {
 	if err := ctx.Err(); err != nil {
 		return Failed, err // From the next call on the outcome would be unknown.
 	}

@@ -9,7 +9,8 @@ import (
 	"github.com/leat-io/leat/internal/checkpoint/meta"
 )
 
-// The kinds of records besides those of checkpoints (meta.KindCheckpoint, meta.KindFinal).
+// The kinds of records besides those of checkpoints (meta.KindCheckpoint, meta.KindFinal, and
+// meta.KindSavepoint for one with which the job was stopped).
 const (
 	kindGeneration = "generation" // a master's number
 	kindFence      = "fence"      // a number claimed so that no earlier master can use it
@@ -29,12 +30,17 @@ type Record struct {
 	// Checkpoint is the number; 0 in a generation record and in the first fence of a name.
 	Checkpoint uint64 `json:"checkpoint,omitempty"`
 
+	// JobID is that of the checkpoint; in a generation record the one that the master takes if it
+	// does not continue another.
+	JobID string `json:"job_id,omitempty"`
+
 	// The rest is there in records of checkpoints only.
 
-	JobID   string `json:"job_id,omitempty"`
 	Lineage string `json:"lineage,omitempty"`
-	// Path is that of the metadata file, relative to the root.
+	// Path is that of the metadata file, relative to the root; "" for a savepoint.
 	Path string `json:"path,omitempty"`
+	// URI is that of the directory of a savepoint, which may lie anywhere; else "".
+	URI string `json:"uri,omitempty"`
 	// Digest is the SHA-256 of the metadata file in hexadecimal, Bytes its length.
 	Digest string `json:"digest,omitempty"`
 	Bytes  int64  `json:"bytes,omitempty"`
@@ -45,8 +51,12 @@ type Record struct {
 
 // IsCheckpoint tells whether the record completes a checkpoint, in contrast to a fence or a skip.
 func (r *Record) IsCheckpoint() bool {
-	return r.Kind == meta.KindCheckpoint || r.Kind == meta.KindFinal
+	return r.Kind == meta.KindCheckpoint || r.Kind == meta.KindFinal || r.IsSavepoint()
 }
+
+// IsSavepoint tells whether the record is of a savepoint with which the job was stopped. Its files
+// are the user's.
+func (r *Record) IsSavepoint() bool { return r.Kind == meta.KindSavepoint }
 
 // isNumbered tells whether the record belongs at a checkpoint number.
 func (r *Record) isNumbered() bool {
@@ -90,9 +100,13 @@ func (r *Record) validate() error {
 	switch r.Kind {
 	case kindGeneration, kindFence, kindSkip, kindCommitted:
 		return nil
-	case meta.KindCheckpoint, meta.KindFinal:
+	case meta.KindCheckpoint, meta.KindFinal, meta.KindSavepoint:
+		place := r.Path
+		if r.IsSavepoint() {
+			place = r.URI
+		}
 		if r.Checkpoint == 0 || !meta.IsJobID(r.JobID) || r.Lineage == "" ||
-			len(r.Digest) != 64 || r.Path == "" {
+			len(r.Digest) != 64 || place == "" {
 			return fmt.Errorf("record of checkpoint %d is not complete", r.Checkpoint)
 		}
 		return nil

@@ -135,20 +135,33 @@ func (s *Store) newestRecord(ctx context.Context, listed control) (*Record, erro
 
 // loadRecord reads the metadata that a record names. Errors: ErrNoMetadata, ErrDamaged.
 func (s *Store) loadRecord(ctx context.Context, r *Record) (*Found, error) {
-	p := path.Join(s.root, r.Path)
-	file, c, err := readMetadata(ctx, s.fs, p)
+	files, p := s.fs, path.Join(s.root, r.Path)
+	if r.IsSavepoint() {
+		var dir filesystem.Path
+		var err error
+		if files, dir, err = s.registry.Resolve(r.URI); err != nil {
+			return nil, fmt.Errorf("find savepoint %q: %w", r.URI, err)
+		}
+		p = path.Join(dir, metadataName)
+	}
+	file, c, err := readMetadata(ctx, files, p)
 	if errors.Is(err, filesystem.ErrNotExist) {
-		return nil, fmt.Errorf("%w: %q is missing, and the record of checkpoint %d names it",
-			ErrNoMetadata, uriOf(s.fs, p), r.Checkpoint)
+		err = fmt.Errorf("%w: %q is missing, and the record of checkpoint %d names it",
+			ErrNoMetadata, uriOf(files, p), r.Checkpoint)
+		if r.IsSavepoint() {
+			err = fmt.Errorf("%w: the job was stopped with this savepoint; if it was moved, start "+
+				"from its new place, and if it is gone, from an older checkpoint", err)
+		}
+		return nil, err
 	}
 	if err != nil {
 		return nil, err
 	}
 	if digestOf(file) != r.Digest {
 		return nil, fmt.Errorf("%w: %q is not the file which the record of checkpoint %d names",
-			ErrDamaged, uriOf(s.fs, p), r.Checkpoint)
+			ErrDamaged, uriOf(files, p), r.Checkpoint)
 	}
-	return &Found{Meta: c, FS: s.fs, Dir: path.Dir(p), Record: r, registry: s.registry}, nil
+	return &Found{Meta: c, FS: files, Dir: path.Dir(p), Record: r, registry: s.registry}, nil
 }
 
 func digestOf(file []byte) string {

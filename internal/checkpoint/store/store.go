@@ -39,6 +39,7 @@ type state struct {
 	generation uint64
 	claimed    uint64 // checkpoint numbers up to here are taken
 	parent     uint64 // last checkpoint of this job, completed or restored from
+	fresh      string // job id, if no other is continued
 	identity   Identity
 	completed  bool  // this master has completed a checkpoint
 	stopped    error // wraps ErrFenced or ErrUnknown; nothing is published or deleted any more
@@ -164,20 +165,21 @@ func (s *Store) list(ctx context.Context) (control, error) {
 
 // create writes an object that nobody may overwrite, follows up unclear answers, and says whose the
 // object is. The error says why the verdict is verdictUnclear.
-func (s *Store) create(
-	ctx context.Context, p filesystem.Path, object []byte, between pause,
+func create(
+	ctx context.Context, files filesystem.FileSystem, p filesystem.Path, object []byte,
+	between pause,
 ) (verdict, error) {
 	for attempts := createAttempts - 1; ; attempts-- {
 		said, back := answerCreated, seenNothing
 		var found []byte
-		err := s.fs.CreateIfAbsent(ctx, p, object)
+		err := files.CreateIfAbsent(ctx, p, object)
 		if err != nil {
 			said = answerUnclear
 			if errors.Is(err, filesystem.ErrExists) {
 				said = answerExists
 			}
 			var readErr error
-			found, readErr = filesystem.ReadFile(ctx, s.fs, p)
+			found, readErr = filesystem.ReadFile(ctx, files, p)
 			switch {
 			case readErr == nil:
 				back = seenObject
@@ -194,7 +196,7 @@ func (s *Store) create(
 		case verdictMine, verdictTheirs:
 			return v, nil
 		case verdictUnclear:
-			return v, fmt.Errorf("%w: create %q: %w", ErrUnknown, uriOf(s.fs, p), err)
+			return v, fmt.Errorf("%w: create %q: %w", ErrUnknown, uriOf(files, p), err)
 		}
 	}
 }
@@ -207,7 +209,7 @@ func (s *Store) createRecord(
 	if err != nil {
 		return verdictUnclear, err
 	}
-	return s.create(ctx, p, object, between)
+	return create(ctx, s.fs, p, object, between)
 }
 
 // record reads the record of a checkpoint number. Errors: filesystem.ErrNotExist, ErrDamaged; they

@@ -106,7 +106,12 @@ func (s *Store) sweep(
 	if err := s.lookAtRecords(ctx, &v, needs.BuildsOn); err != nil {
 		return SweepReport{}, err
 	}
+	orphans, err := s.lookForOrphans(ctx, v)
+	if err != nil {
+		return SweepReport{}, err
+	}
 	p := s.decideSweep(v)
+	p.addOrphans(orphans)
 	report, err := s.execute(ctx, gen, p, v.jobID)
 	for i := len(v.listed.checkpoints) - 1; i >= 0; i-- {
 		if number := v.listed.checkpoints[i]; v.retained[number] {
@@ -190,8 +195,8 @@ func (s *Store) lookAtRecords(ctx context.Context, v *view, buildsOn uint64) err
 			return err
 		}
 		v.records[number] = r
-		if !r.IsCheckpoint() || r.JobID != v.jobID {
-			continue
+		if !r.IsCheckpoint() || r.JobID != v.jobID || r.IsSavepoint() {
+			continue // Files of a savepoint are not ours to sweep.
 		}
 		needed := v.newest == 0 || buildsOn != 0 && number >= buildsOn
 		if !needed && len(v.retained) >= wanted {
@@ -310,6 +315,7 @@ func (s *Store) execute(
 		removed *int
 	}{
 		{p.records, &report.Records}, {p.metadata, &report.Metadata}, {p.files, &report.Files},
+		{p.generations, &report.Records},
 	}
 	for _, step := range steps {
 		if len(step.paths) == 0 {
@@ -318,7 +324,9 @@ func (s *Store) execute(
 		if err := s.stillNewest(ctx, gen); err != nil {
 			return report, err
 		}
-		if *step.removed, err = s.removeAll(ctx, step.paths); err != nil {
+		removed, err := s.removeAll(ctx, step.paths)
+		*step.removed += removed
+		if err != nil {
 			return report, err
 		}
 	}
@@ -331,6 +339,10 @@ func (s *Store) removeDirs(ctx context.Context, p plan, jobID string) error {
 	dirs := make(map[filesystem.Path]bool)
 	for _, removed := range slices.Concat(p.metadata, p.files) {
 		dir := path.Dir(removed)
+		if p.orphaned[dir] {
+			dirs[dir] = true
+			continue
+		}
 		if _, ok := parseNumbered(path.Base(dir), chkPrefix); ok &&
 			path.Dir(dir) == s.jobDir(jobID) {
 			dirs[dir] = true

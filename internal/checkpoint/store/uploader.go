@@ -17,8 +17,10 @@ const publishAttempts = 4
 
 // Uploader writes the files of one job with state in them. Safe for concurrent use.
 type Uploader struct {
-	fs         filesystem.FileSystem
-	dir        filesystem.Path // of the job
+	fs  filesystem.FileSystem
+	dir filesystem.Path // that the files go to
+	// prefix leads from the directory of the metadata to dir.
+	prefix     string
 	generation uint64
 	random     io.Reader
 }
@@ -27,12 +29,20 @@ type Uploader struct {
 func NewUploader(
 	files filesystem.FileSystem, root filesystem.Path, jobID string, generation uint64,
 ) *Uploader {
-	return &Uploader{fs: files, dir: path.Join(root, jobID), generation: generation,
-		random: rand.Reader}
+	return &Uploader{fs: files, dir: path.Join(root, jobID, sharedName),
+		prefix: "../" + sharedName + "/", generation: generation, random: rand.Reader}
 }
 
-// Upload writes one file and makes it durable and visible under the job's `shared` directory. It
-// returns the reference to the file for the metadata, and its size in bytes. write is called once,
+// ForSavepoint returns an uploader that writes into the directory of a savepoint, a path in files,
+// where its metadata will lie too.
+func (u *Uploader) ForSavepoint(
+	files filesystem.FileSystem, directory filesystem.Path,
+) *Uploader {
+	return &Uploader{fs: files, dir: directory, generation: u.generation, random: u.random}
+}
+
+// Upload writes one file and makes it durable and visible, under the job's `shared` directory unless
+// it is for a savepoint. It returns the reference to the file for the metadata, and its size in bytes. write is called once,
 // and nothing it wrote is visible if it fails. checkpointID is the checkpoint for which the file is
 // made, or the next one to be taken; a file whose checkpoint is completed without referring to it
 // is swept.
@@ -47,11 +57,11 @@ func (u *Uploader) Upload(
 		return "", 0, fmt.Errorf("store: upload: draw a random number: %w", err)
 	}
 	name.Random = binary.BigEndian.Uint32(random[:])
-	target := path.Join(u.dir, sharedName, name.String())
+	target := path.Join(u.dir, name.String())
 	if size, err = u.upload(ctx, target, write); err != nil {
 		return "", 0, fmt.Errorf("store: upload %q: %w", uriOf(u.fs, target), err)
 	}
-	return "../" + sharedName + "/" + name.String(), size, nil
+	return u.prefix + name.String(), size, nil
 }
 
 func (u *Uploader) upload(

@@ -48,6 +48,22 @@ func (s *stateStore) Upload(
 	return s.uploader.Upload(ctx, checkpoint, task.Vertex, task.Subtask, write)
 }
 
+// UploadSavepoint writes one data file of a savepoint.
+func (s *stateStore) UploadSavepoint(
+	ctx context.Context, directory string, checkpoint uint64, task *protocol.TaskID,
+	write func(io.Writer) error,
+) (path string, size int64, err error) {
+	if s.err != nil {
+		return "", 0, s.err
+	}
+	files, dir, err := s.files.Resolve(directory)
+	if err != nil {
+		return "", 0, fmt.Errorf("find savepoint directory: %w", err)
+	}
+	up := s.uploader.ForSavepoint(files, dir)
+	return up.Upload(ctx, checkpoint, task.Vertex, task.Subtask, write)
+}
+
 // Open opens a data file of the restored checkpoint.
 func (s *stateStore) Open(ctx context.Context, path string) (filesystem.ReadAtCloser, error) {
 	found, err := s.checkpoint(ctx)

@@ -87,11 +87,7 @@ func (m *TaskManager) Handle(e *protocol.Envelope) {
 		m.withTask(body.CloseTask.Task, (*task.Task).Close)
 	case *protocol.Envelope_TriggerCheckpoint:
 		c := body.TriggerCheckpoint
-		m.withTask(c.Task, func(t *task.Task) {
-			t.TriggerCheckpoint(record.Barrier{
-				Checkpoint: c.CheckpointId, TriggerMillis: c.TriggerMillis, Full: c.Full,
-			})
-		})
+		m.withTask(c.Task, func(t *task.Task) { t.TriggerCheckpoint(barrierOf(c)) })
 	case *protocol.Envelope_CheckpointComplete:
 		c := body.CheckpointComplete
 		m.withTask(c.Task, func(t *task.Task) { t.CheckpointComplete(c.CheckpointId) })
@@ -105,6 +101,16 @@ func (m *TaskManager) Handle(e *protocol.Envelope) {
 		m.config.Logger.Warn("message of unknown kind dropped", slog.String("from", e.From),
 			slog.String("type", fmt.Sprintf("%T", e.Body)))
 	}
+}
+
+func barrierOf(c *protocol.TriggerCheckpoint) record.Barrier {
+	b := record.Barrier{
+		Checkpoint: c.CheckpointId, TriggerMillis: c.TriggerMillis, Full: c.Full,
+	}
+	if s := c.Savepoint; s != nil {
+		b.Savepoint = &record.Savepoint{Directory: s.Directory, Stop: s.Stop, Drain: s.Drain}
+	}
+	return b
 }
 
 // accepts reports whether a message is of the current attempt, or deploys a newer one.

@@ -28,6 +28,7 @@ const copyBytes = 256 << 10
 //  3. written, whether it succeeded or not: done is closed, and a letter releases the image.
 type writing struct {
 	checkpoint uint64
+	savepoint  *record.Savepoint // nil for a checkpoint
 	snapshot   backend.Snapshot
 	ack        *protocol.AckCheckpoint
 	keyed      *protocol.OperatorSubtaskState // of the head, in ack
@@ -99,6 +100,9 @@ func (t *Task) start(b record.Barrier) error {
 	if err := t.finishWriting(); err != nil {
 		return err
 	}
+	if b.Stops() {
+		t.suspended = b.Checkpoint
+	}
 	ack := &protocol.AckCheckpoint{
 		Task: t.id, CheckpointId: b.Checkpoint,
 		AlignmentMicros: (aligned - t.alignStart) / 1e3,
@@ -109,12 +113,12 @@ func (t *Task) start(b record.Barrier) error {
 	}
 	var image backend.Snapshot
 	if c := &t.chain; c.keyed != nil {
-		full := b.Full || c.lists.WantFull(c.keyed.MemoryBytes())
+		full := b.Full || b.Savepoint != nil || c.lists.WantFull(c.keyed.MemoryBytes())
 		var err error
 		if image, err = c.keyed.Begin(b.Checkpoint, full); err != nil {
 			return err
 		}
-		t.begin(b.Checkpoint, image, ack)
+		t.begin(b, image, ack)
 	}
 	syncTo := clock.Monotonic()
 	ack.SyncMicros = (syncTo - syncFrom) / 1e3
@@ -162,13 +166,13 @@ func (t *Task) snapshotOperators(b record.Barrier, ack *protocol.AckCheckpoint) 
 }
 
 // begin makes image the one being copied.
-func (t *Task) begin(checkpoint uint64, image backend.Snapshot, ack *protocol.AckCheckpoint) {
+func (t *Task) begin(b record.Barrier, image backend.Snapshot, ack *protocol.AckCheckpoint) {
 	w := &writing{
-		checkpoint: checkpoint, snapshot: image, ack: ack,
+		checkpoint: b.Checkpoint, savepoint: b.Savepoint, snapshot: image, ack: ack,
 		keyed: ack.Operators[0].State, done: make(chan struct{}),
 	}
 	w.ctx, w.cancel = context.WithCancel(t.group.Context())
-	t.aborts.watch(checkpoint, w.cancel)
+	t.aborts.watch(b.Checkpoint, w.cancel)
 	t.ongoing = w
 }
 
@@ -227,8 +231,14 @@ func (t *Task) release() {
 // write runs beside the task goroutine.
 func (t *Task) write(w *writing, parts []backend.Part, panes []backend.PaneID) {
 	err := protect(func() error {
-		up := uploader{store: t.config.Store, checkpoint: w.checkpoint, task: t.id}
-		keyed, stats, err := t.chain.lists.Write(w.ctx, parts, panes, w.checkpoint, up)
+		up := uploader{
+			store: t.config.Store, checkpoint: w.checkpoint, savepoint: w.savepoint, task: t.id,
+		}
+		write := t.chain.lists.Write
+		if w.savepoint != nil {
+			write = t.chain.lists.WriteSavepoint // nothing builds on it
+		}
+		keyed, stats, err := write(w.ctx, parts, panes, w.checkpoint, up)
 		if err != nil {
 			return err
 		}
@@ -272,6 +282,9 @@ func (t *Task) onAbort(checkpoint uint64) error {
 	if t.chain.lists != nil {
 		t.chain.lists.Abort(checkpoint)
 	}
+	if t.suspended == checkpoint {
+		t.suspended = 0
+	}
 	return t.apply(t.aligner.OnAbort(checkpoint))
 }
 
@@ -303,6 +316,7 @@ func (t *Task) onComplete(checkpoint uint64) error {
 type uploader struct {
 	store      Store
 	checkpoint uint64
+	savepoint  *record.Savepoint // nil for a checkpoint
 	task       *protocol.TaskID
 }
 
@@ -310,5 +324,8 @@ type uploader struct {
 func (u uploader) Upload(
 	ctx context.Context, _ string, write func(io.Writer) error,
 ) (string, int64, error) {
+	if u.savepoint != nil {
+		return u.store.UploadSavepoint(ctx, u.savepoint.Directory, u.checkpoint, u.task, write)
+	}
 	return u.store.Upload(ctx, u.checkpoint, u.task, write)
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/leat-io/leat/connector"
+	"github.com/leat-io/leat/eventtime"
 	"github.com/leat-io/leat/internal/base/fault"
 	"github.com/leat-io/leat/internal/protocol"
 	"github.com/leat-io/leat/internal/record"
@@ -23,6 +24,12 @@ func (t *Task) TriggerCheckpoint(b record.Barrier) {
 	t.post(fmt.Sprintf("trigger checkpoint %d", b.Checkpoint), func() error {
 		if t.gate != nil {
 			return nil
+		}
+		if b.Stops() && b.Savepoint.Drain && !t.ended {
+			t.chain.source.Watermark(eventtime.Max)
+			if err := t.endOfData(t.chain.source); err != nil {
+				return err
+			}
 		}
 		return t.onBarrier(0, b)
 	})

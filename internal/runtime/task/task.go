@@ -61,6 +61,10 @@ type Store interface {
 	// relative to the checkpoint's directory.
 	Upload(ctx context.Context, checkpoint uint64, task *protocol.TaskID,
 		write func(io.Writer) error) (path string, size int64, err error)
+	// UploadSavepoint is Upload for a savepoint: the file goes into its directory, a URI, to which
+	// the path returned is relative.
+	UploadSavepoint(ctx context.Context, directory string, checkpoint uint64,
+		task *protocol.TaskID, write func(io.Writer) error) (path string, size int64, err error)
 	// Open opens a data file of the restored checkpoint by the path in its run.
 	Open(ctx context.Context, path string) (filesystem.ReadAtCloser, error)
 }
