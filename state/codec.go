@@ -42,7 +42,7 @@ const (
 	widen1to2 // unsigned integers lie in the next wider signed type
 	widen2to4
 	widen4to8
-	text
+	text // this and what follows has a slot
 	octets
 )
 
@@ -166,26 +166,40 @@ func (c *Codec[T]) Load(table backend.Table, row backend.Row, value *T) {
 			*(*bool)(unsafe.Add(dst, f.nullOffset)) = valid
 		}
 		to, from := unsafe.Add(dst, f.goOffset), unsafe.Add(part, f.rowOffset)
-		switch f.move {
-		case copy1:
-			*(*uint8)(to) = *(*uint8)(from)
-		case copy2:
-			*(*uint16)(to) = *(*uint16)(from)
-		case copy4:
-			*(*uint32)(to) = *(*uint32)(from)
-		case copy8:
-			*(*uint64)(to) = *(*uint64)(from)
-		case widen1to2:
-			*(*uint8)(to) = uint8(*(*int16)(from))
-		case widen2to4:
-			*(*uint16)(to) = uint16(*(*int32)(from))
-		case widen4to8:
-			*(*uint32)(to) = uint32(*(*int64)(from))
-		case text:
-			*(*string)(to) = string(table.Value(row, c.slot+f.slot))
-		case octets:
-			*(*[]byte)(to) = append([]byte(nil), table.Value(row, c.slot+f.slot)...)
+		if f.move >= text {
+			f.loadOctets(to, table.Value(row, c.slot+f.slot))
+		} else {
+			f.loadFixed(to, from)
 		}
+	}
+}
+
+// loadFixed reads a number.
+func (f *codecField) loadFixed(to, from unsafe.Pointer) {
+	switch f.move {
+	case copy1:
+		*(*uint8)(to) = *(*uint8)(from)
+	case copy2:
+		*(*uint16)(to) = *(*uint16)(from)
+	case copy4:
+		*(*uint32)(to) = *(*uint32)(from)
+	case copy8:
+		*(*uint64)(to) = *(*uint64)(from)
+	case widen1to2:
+		*(*uint8)(to) = uint8(*(*int16)(from))
+	case widen2to4:
+		*(*uint16)(to) = uint16(*(*int32)(from))
+	case widen4to8:
+		*(*uint32)(to) = uint32(*(*int64)(from))
+	}
+}
+
+// loadOctets reads a string or []byte, copying b.
+func (f *codecField) loadOctets(to unsafe.Pointer, b []byte) {
+	if f.move == text {
+		*(*string)(to) = string(b)
+	} else {
+		*(*[]byte)(to) = append([]byte(nil), b...)
 	}
 }
 
@@ -212,16 +226,17 @@ func (c *Codec[T]) Store(table backend.Table, row backend.Row, value *T) error {
 				from = unsafe.Pointer(&nothing) // V of a null may be anything; its row is zeros
 			}
 		}
-		if err := c.storeField(table, row, f, to, from); err != nil {
+		if f.move < text {
+			f.storeFixed(to, from)
+		} else if err := table.SetValue(row, c.slot+f.slot, f.octetsOf(from)); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (c *Codec[T]) storeField(
-	table backend.Table, row backend.Row, f *codecField, to, from unsafe.Pointer,
-) error {
+// storeFixed writes a number.
+func (f *codecField) storeFixed(to, from unsafe.Pointer) {
 	switch f.move {
 	case copy1:
 		*(*uint8)(to) = *(*uint8)(from)
@@ -237,11 +252,14 @@ func (c *Codec[T]) storeField(
 		*(*int32)(to) = int32(*(*uint16)(from))
 	case widen4to8:
 		*(*int64)(to) = int64(*(*uint32)(from))
-	case text:
-		s := *(*string)(from)
-		return table.SetValue(row, c.slot+f.slot, unsafe.Slice(unsafe.StringData(s), len(s)))
-	case octets:
-		return table.SetValue(row, c.slot+f.slot, *(*[]byte)(from))
 	}
-	return nil
+}
+
+// octetsOf returns the bytes of a string or []byte.
+func (f *codecField) octetsOf(from unsafe.Pointer) []byte {
+	if f.move == text {
+		s := *(*string)(from)
+		return unsafe.Slice(unsafe.StringData(s), len(s))
+	}
+	return *(*[]byte)(from)
 }

@@ -256,6 +256,7 @@ func TestManyStates(t *testing.T) {
 		}
 		want := state.Description{
 			Name: "s63", Kind: "value", Schema: "(`value` SMALLINT NOT NULL)",
+			PresenceBit: 63,
 		}
 		if diff := cmp.Diff(want, d.Described()[63]); diff != "" {
 			t.Error(diff)

@@ -53,13 +53,16 @@ func (k *KeyedStream[K, T]) inputs() []input {
 	})
 }
 
-// describe turns declared states into what a checkpoint says about them. All value states of
-// an operator share table 0.
+// describe turns declared states into what a checkpoint says about them. Table numbers are
+// those within the operator: the rows lie in table 0, each map and list in one of its own.
 func (k *KeyedStream[K, T]) describe(states []state.Description) []*protocol.StateDescriptor {
 	var out []*protocol.StateDescriptor
 	for _, s := range states {
 		out = append(out, &protocol.StateDescriptor{
 			Name: s.Name, Kind: s.Kind, KeySchema: k.name, ValueSchema: s.Schema, HashId: 1,
+			Table: uint32(s.Table), UserKeySchema: s.UserKeySchema,
+			PresenceBit: uint32(s.PresenceBit),
+			TtlMillis:   s.TTLMillis, TtlOffset: uint32(s.TTLOffset),
 		})
 	}
 	return out

@@ -55,7 +55,9 @@ func Process[K, T, R any](
 	k *KeyedStream[K, T], uid string, create func() KeyedProcessFunction[K, T, R],
 ) *DataStream[R] {
 	t := k.next(uid, "Process: "+uid, processFactory[K, T, R]{keyed: k, create: create})
-	t.descriptors = describeFunction[K, T, R](k, uid, create())
+	f := create()
+	t.descriptors = describeFunction(k, uid, f)
+	k.env.keepOperatorState(t, f)
 	return newStream[R](k.env, t)
 }
 
@@ -105,6 +107,7 @@ func (f processFactory[K, T, R]) New(
 		next: out.Control, env: env, function: f.create(),
 		keys: f.keyed.scratch(), out: Collector[R]{&collecting[R]{record: out.Record}},
 	}
+	p.operatorState = checkpointedOf(env, p.function)
 	p.service = TimerService{env: env, watermark: &p.watermark}
 	p.context = Context[K]{watermark: &p.watermark, timers: &p.service}
 	p.timerContext.Context = p.context
@@ -149,15 +152,19 @@ type process[K, T, R any] struct {
 	out        Collector[R]
 	watermark  inputWatermark
 
-	timerContext TimerContext[K]
+	timerContext  TimerContext[K]
+	operatorState checkpointed
 }
 
-// Open restores the watermark; keyed state and timers have been restored before.
+// Open restores the watermark and operator state; keyed state and timers have been restored before.
 func (p *process[K, T, R]) Open(_ context.Context, restored operator.Restored) error {
 	if p.timers != nil {
 		p.timers.open()
 	}
-	return p.watermark.restore(restored)
+	if err := p.watermark.restore(restored); err != nil {
+		return err
+	}
+	return p.operatorState.open(restored)
 }
 
 // Process resolves the rows of all records, then calls the function for each.
@@ -194,6 +201,7 @@ func (p *process[K, T, R]) resolve(keys backend.Keys) error {
 		return nil
 	}
 	cursor := p.states.Cursor()
+	cursor.Now = p.env.Clock.Now().UnixMilli()
 	var err error
 	if cursor.Table, err = p.env.Keyed.Table(p.table, backend.NoPane); err != nil {
 		return err
@@ -266,11 +274,14 @@ func (p *process[K, T, R]) Status(idle bool) { p.next.Status(idle) }
 // EndOfData passes the end on.
 func (p *process[K, T, R]) EndOfData() { p.next.EndOfData() }
 
-// Snapshot writes the watermark; the task takes keyed state.
+// Snapshot writes the watermark and operator state; the task takes keyed state.
 func (p *process[K, T, R]) Snapshot(
-	context.Context, record.Barrier,
+	ctx context.Context, b record.Barrier,
 ) (operator.State, error) {
-	return p.watermark.snapshot(), nil
+	states, err := p.operatorState.snapshot(ctx, b)
+	s := p.watermark.snapshot()
+	s.List = append(s.List, states...)
+	return s, err
 }
 
 // CheckpointComplete needs nothing.

@@ -1,0 +1,167 @@
+package state
+
+import (
+	"unsafe"
+)
+
+// Value is one value of T for each key. The zero Value is unusable: declare it.
+//
+// Semantics: Flink's ValueState.
+type Value[T any] struct {
+	cell *cell[T]
+}
+
+// DeclareValue declares a value state under a name that is unique in its operator. T is a
+// bool, number, string, []byte, eventtime.Timestamp or a struct of these and types.Null. A
+// fault is kept in d and fails the job: before any task runs, or after the batch when a state
+// is declared too late.
+func DeclareValue[T any](d *Declarations, name string, options ...Option) Value[T] {
+	return Value[T]{declareCell[T](d, kindValue, name, options)}
+}
+
+// Get returns the value of the current key, or false when it is not set.
+func (v Value[T]) Get() (value T, ok bool) {
+	v.cell.get(&value, &ok)
+	return value, ok
+}
+
+// Set replaces the value of the current key.
+func (v Value[T]) Set(value T) { v.cell.set(&value) }
+
+// Clear unsets the value of the current key.
+func (v Value[T]) Clear() { v.cell.clear() }
+
+// cell is a state in the row.
+type cell[T any] struct {
+	part
+	d     *Declarations
+	codec *Codec[T] // nil when the declaration failed: the handle does nothing then
+}
+
+func declareCell[T any](d *Declarations, kind, name string, options []Option) *cell[T] {
+	codec, err := NewCodec[T]()
+	var s settings
+	if err == nil {
+		s, err = d.admit(name, options)
+	}
+	if err != nil {
+		d.refuse(kind, name, err)
+		return &cell[T]{d: d}
+	}
+	c := &cell[T]{d: d, part: part{
+		expiry: s.expiry, present: 1 << d.present, offset: uintptr(presenceBytes + d.fixed),
+	}}
+	base := int(c.offset) + c.prefix()
+	c.codec = codec.at(base, len(d.slots))
+	for _, slot := range codec.layout.VarSlots {
+		d.slots = append(d.slots, base+slot)
+	}
+	described := Description{
+		Name: name, Kind: kind, Schema: codec.layout.Describe(), PresenceBit: d.present,
+		TTLMillis: s.expiry.millis,
+	}
+	if s.expiry.millis != 0 {
+		described.TTLOffset = int(c.offset)
+		d.timed = append(d.timed, c.part)
+	}
+	d.described = append(d.described, described)
+	d.present++
+	d.fixed += c.prefix() + codec.layout.RowBytes
+	return c
+}
+
+// get reads the value; it stores nothing when there is none.
+func (c *cell[T]) get(value *T, ok *bool) {
+	if c.codec == nil {
+		return
+	}
+	cursor := &c.d.cursor
+	fixed := cursor.Table.Fixed(cursor.Row)
+	if *(*uint64)(fixed)&c.present == 0 {
+		return
+	}
+	if c.millis != 0 {
+		c.getTimed(fixed, value, ok)
+		return
+	}
+	c.codec.Load(cursor.Table, cursor.Row, value)
+	*ok = true
+}
+
+// getTimed reads the value of a state that expires.
+func (c *cell[T]) getTimed(fixed unsafe.Pointer, value *T, ok *bool) {
+	cursor := &c.d.cursor
+	lastUse := c.lastUse(fixed)
+	expired := c.expired(lastUse, cursor.Now)
+	if *ok = !expired || c.show; *ok {
+		c.codec.Load(cursor.Table, cursor.Row, value)
+	}
+	switch {
+	case expired:
+		c.clear()
+	case c.onRead && lastUse != cursor.Now:
+		if err := cursor.Table.Change(cursor.Row); err != nil {
+			c.d.fail(err)
+			return
+		}
+		*wordAt(cursor.Table.Fixed(cursor.Row), c.offset) = uint64(cursor.Now)
+	}
+}
+
+// live reads the value unless there is none that counts: one that has expired does not,
+// whether it may be seen or not.
+func (c *cell[T]) live(value *T) (ok bool) {
+	if c.codec == nil {
+		return false
+	}
+	cursor := &c.d.cursor
+	fixed := cursor.Table.Fixed(cursor.Row)
+	if *(*uint64)(fixed)&c.present == 0 ||
+		c.millis != 0 && c.expired(c.lastUse(fixed), cursor.Now) {
+		return false
+	}
+	c.codec.Load(cursor.Table, cursor.Row, value)
+	return true
+}
+
+func (c *cell[T]) set(value *T) {
+	if c.codec == nil {
+		return
+	}
+	cursor := &c.d.cursor
+	if err := cursor.Table.Change(cursor.Row); err != nil {
+		c.d.fail(err)
+		return
+	}
+	fixed := cursor.Table.Fixed(cursor.Row)
+	*(*uint64)(fixed) |= c.present
+	if c.millis != 0 {
+		*wordAt(fixed, c.offset) = uint64(cursor.Now)
+	}
+	if err := c.codec.Store(cursor.Table, cursor.Row, value); err != nil {
+		c.d.fail(err)
+	}
+}
+
+func (c *cell[T]) clear() {
+	if c.codec == nil {
+		return
+	}
+	cursor := &c.d.cursor
+	if *(*uint64)(cursor.Table.Fixed(cursor.Row))&c.present == 0 {
+		return
+	}
+	if err := cursor.Table.Change(cursor.Row); err != nil {
+		c.d.fail(err)
+		return
+	}
+	fixed := cursor.Table.Fixed(cursor.Row)
+	*(*uint64)(fixed) &^= c.present
+	if c.millis != 0 {
+		*wordAt(fixed, c.offset) = 0
+	}
+	var none T
+	if err := c.codec.Store(cursor.Table, cursor.Row, &none); err != nil {
+		c.d.fail(err)
+	}
+}
