@@ -1,0 +1,408 @@
+package view
+
+import (
+	"encoding/binary"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/leat-io/leat/types"
+)
+
+// keyForm is how the keys of a schema, as types.DescribeKey wrote it, lie in bytes and hash.
+type keyForm struct {
+	root  keyNode
+	parts []*keyNode // the numbers and octets, depth first
+	words int        // 0 when keys are bytes
+}
+
+// keyNode is a number, octets, or a composite of other nodes.
+type keyNode struct {
+	name   string
+	kind   types.Kind // of a leaf; Row for a composite
+	octets int        // length of a byte array, else 0
+	// unsigned numbers take the whole word.
+	unsigned bool
+	parts    []keyNode
+}
+
+var errKeySchema = errors.New("the schema of the key is of a form this version does not know")
+
+func parseKeyForm(schema string) (*keyForm, error) {
+	root, err := parseKeyNode(schema)
+	if err != nil {
+		return nil, fmt.Errorf("read key schema %q: %w", schema, err)
+	}
+	f := &keyForm{root: root.unwrap()}
+	f.root.flatten(&f.parts, "")
+	if n := len(f.parts); n == 1 || n == 2 {
+		f.words = n
+	}
+	for _, p := range f.parts {
+		if !p.isNumber() {
+			f.words = 0
+		}
+	}
+	return f, nil
+}
+
+func parseKeyNode(schema string) (keyNode, error) {
+	schema = strings.TrimSpace(schema)
+	switch {
+	case strings.HasPrefix(schema, "("):
+		s, err := types.ParseSchema(schema)
+		if err != nil {
+			return keyNode{}, err
+		}
+		return nodeOfFields(s.Fields), nil
+	case strings.HasPrefix(schema, "ARRAY<"):
+		return parseKeyArray(strings.TrimSuffix(schema[len("ARRAY<"):], ">"))
+	case strings.HasPrefix(schema, "ROW<"):
+		node := keyNode{kind: types.Row}
+		for i, part := range splitTop(strings.TrimSuffix(schema[len("ROW<"):], ">")) {
+			inner, err := parseKeyNode(part)
+			if err != nil {
+				return keyNode{}, err
+			}
+			inner.name = strconv.Itoa(i)
+			node.parts = append(node.parts, inner)
+		}
+		return node, nil
+	case schema == "UINT64", schema == "UINT", schema == "UINTPTR":
+		return keyNode{kind: types.BigInt, unsigned: true}, nil
+	}
+	return keyNode{}, errKeySchema
+}
+
+// parseKeyArray reads "length, element". The text does not tell bytes from short integers; arrays
+// of either are read as bytes first, see decode.
+func parseKeyArray(text string) (keyNode, error) {
+	length, element, ok := strings.Cut(text, ",")
+	n, err := strconv.Atoi(strings.TrimSpace(length))
+	if !ok || err != nil || n < 0 || n > 1<<16 {
+		return keyNode{}, errKeySchema
+	}
+	inner, err := parseKeyNode(element)
+	if err != nil {
+		return keyNode{}, err
+	}
+	inner = inner.unwrap()
+	if inner.kind == types.SmallInt {
+		return keyNode{kind: types.Bytes, octets: n}, nil
+	}
+	node := keyNode{kind: types.Row}
+	for i := range n {
+		part, err := parseKeyNode(element) // anew: parts must not share memory
+		if err != nil {
+			return keyNode{}, err
+		}
+		part = part.unwrap()
+		part.name = strconv.Itoa(i)
+		node.parts = append(node.parts, part)
+	}
+	return node, nil
+}
+
+// splitTop splits at the commas outside brackets and back quotes.
+func splitTop(text string) []string {
+	var parts []string
+	depth, start, quoted := 0, 0, false
+	for i, c := range []byte(text) {
+		switch {
+		case c == '`':
+			quoted = !quoted
+		case quoted:
+		case c == '(' || c == '<':
+			depth++
+		case c == ')' || c == '>':
+			depth--
+		case c == ',' && depth == 0:
+			parts, start = append(parts, text[start:i]), i+1
+		}
+	}
+	return append(parts, text[start:])
+}
+
+func nodeOfFields(fields []types.Field) keyNode {
+	node := keyNode{kind: types.Row}
+	for _, f := range fields {
+		inner := keyNode{kind: f.Type.Kind}
+		if f.Type.Kind == types.Row {
+			inner = nodeOfFields(f.Type.Fields)
+		}
+		inner.name = f.Name
+		node.parts = append(node.parts, inner)
+	}
+	return node
+}
+
+// unwrap returns the only part of a composite of one.
+func (n keyNode) unwrap() keyNode {
+	for i := range n.parts {
+		n.parts[i] = n.parts[i].unwrapInner()
+	}
+	if n.kind == types.Row && len(n.parts) == 1 {
+		return n.parts[0]
+	}
+	return n
+}
+
+// unwrapInner is unwrap that keeps the name of the outer field.
+func (n keyNode) unwrapInner() keyNode {
+	inner := n.unwrap()
+	inner.name = n.name
+	return inner
+}
+
+func (n *keyNode) flatten(to *[]*keyNode, prefix string) {
+	n.name = prefix + n.name
+	if n.kind != types.Row {
+		*to = append(*to, n)
+		return
+	}
+	if n.name != "" {
+		n.name += "."
+	}
+	for i := range n.parts {
+		n.parts[i].flatten(to, n.name)
+	}
+}
+
+func (n *keyNode) isNumber() bool { return n.kind != types.String && n.kind != types.Bytes }
+
+// names are those of the parts; none for a key that is one value.
+func (f *keyForm) names() []string {
+	if len(f.parts) == 1 {
+		return nil
+	}
+	names := make([]string, len(f.parts))
+	for i, p := range f.parts {
+		names[i] = p.name
+	}
+	return names
+}
+
+// decode reads the canonical bytes of a key, words little endian. What does not fit the schema
+// comes back as Octets.
+func (f *keyForm) decode(b []byte) any {
+	values, ok := f.values(b)
+	switch {
+	case !ok:
+		return Octets(append([]byte(nil), b...))
+	case len(values) == 1:
+		return values[0]
+	}
+	record := make(Record, len(values))
+	for i, v := range values {
+		record[i] = Field{Name: f.parts[i].name, Value: v}
+	}
+	return record
+}
+
+func (f *keyForm) values(b []byte) ([]any, bool) {
+	if f.words == 0 && len(f.parts) == 1 {
+		v, ok := f.parts[0].ofOctets(b)
+		return []any{v}, ok
+	}
+	values := make([]any, 0, len(f.parts))
+	for _, p := range f.parts {
+		if p.isNumber() {
+			if len(b) < 8 {
+				return nil, false
+			}
+			values = append(values, p.ofWord(binary.LittleEndian.Uint64(b)))
+			b = b[8:]
+			continue
+		}
+		if len(b) < 4 {
+			return nil, false
+		}
+		length := uint64(binary.LittleEndian.Uint32(b))
+		if b = b[4:]; length > uint64(len(b)) {
+			return nil, false
+		}
+		v, ok := p.ofOctets(b[:length])
+		if !ok {
+			return nil, false
+		}
+		values = append(values, v)
+		b = b[length:]
+	}
+	return values, len(b) == 0
+}
+
+func (n *keyNode) ofOctets(b []byte) (any, bool) {
+	if n.kind == types.String {
+		return string(b), true
+	}
+	return Octets(append([]byte(nil), b...)), n.octets == 0 || len(b) == n.octets
+}
+
+func (n *keyNode) ofWord(w uint64) any {
+	switch {
+	case n.unsigned:
+		return w
+	case n.kind == types.Float || n.kind == types.Double:
+		return math.Float64frombits(w)
+	}
+	return ofInteger(n.kind, int64(w), 0)
+}
+
+// parse reads a key as a person writes it: the text of the value itself, or for a composite its
+// parts with commas between, or as a JSON array or object.
+func (f *keyForm) parse(text string) (canonical []byte, hash uint64, err error) {
+	texts := []string{text}
+	if len(f.parts) > 1 {
+		if texts, err = f.split(text); err != nil {
+			return nil, 0, err
+		}
+	}
+	leaves := make([]keyLeaf, len(f.parts))
+	for i, p := range f.parts {
+		if leaves[i], err = p.parse(texts[i]); err != nil {
+			return nil, 0, fmt.Errorf("key %q: %w", text, err)
+		}
+	}
+	for i, p := range f.parts {
+		switch {
+		case p.isNumber():
+			canonical = binary.LittleEndian.AppendUint64(canonical, leaves[i].word)
+		case len(f.parts) == 1:
+			canonical = leaves[i].octets
+		default:
+			canonical = binary.LittleEndian.AppendUint32(canonical, uint32(len(leaves[i].octets)))
+			canonical = append(canonical, leaves[i].octets...)
+		}
+	}
+	hash, _ = f.root.hash(leaves)
+	return canonical, hash, nil
+}
+
+// split takes the text of a composite key apart.
+func (f *keyForm) split(text string) ([]string, error) {
+	want := fmt.Sprintf("want %s, with commas between or as JSON", strings.Join(f.names(), ", "))
+	var texts []string
+	switch trimmed := strings.TrimSpace(text); {
+	case strings.HasPrefix(trimmed, "["):
+		var parts []any
+		if err := unmarshal(trimmed, &parts); err != nil {
+			return nil, fmt.Errorf("key %q: %w; %s", text, err, want)
+		}
+		for _, p := range parts {
+			texts = append(texts, fmt.Sprint(p))
+		}
+	case strings.HasPrefix(trimmed, "{"):
+		var parts map[string]any
+		if err := unmarshal(trimmed, &parts); err != nil {
+			return nil, fmt.Errorf("key %q: %w; %s", text, err, want)
+		}
+		for _, p := range f.parts {
+			if v, ok := parts[p.name]; ok {
+				texts = append(texts, fmt.Sprint(v))
+			}
+		}
+		if len(parts) != len(texts) {
+			return nil, fmt.Errorf("key %q: other names than those of the key; %s", text, want)
+		}
+	default:
+		texts = strings.Split(text, ",")
+	}
+	if len(texts) != len(f.parts) {
+		return nil, fmt.Errorf("key %q: it has %d parts; %s", text, len(texts), want)
+	}
+	return texts, nil
+}
+
+func unmarshal(text string, to any) error {
+	decoder := json.NewDecoder(strings.NewReader(text))
+	decoder.UseNumber()
+	return decoder.Decode(to)
+}
+
+// keyLeaf is the value of one part of a key.
+type keyLeaf struct {
+	word   uint64
+	octets []byte
+}
+
+// parseOctets reads hexadecimal digits behind "0x", or takes the text as it is.
+func parseOctets(text string) ([]byte, error) {
+	digits, ok := strings.CutPrefix(text, "0x")
+	if !ok {
+		return []byte(text), nil
+	}
+	return hex.DecodeString(digits)
+}
+
+func (n *keyNode) parse(text string) (keyLeaf, error) {
+	switch {
+	case n.kind == types.String:
+		return keyLeaf{octets: []byte(text)}, nil
+	case n.kind == types.Bytes:
+		octets, err := parseOctets(text)
+		if err == nil && n.octets > 0 && len(octets) != n.octets {
+			err = fmt.Errorf("%d bytes, want %d", len(octets), n.octets)
+		}
+		return keyLeaf{octets: octets}, err
+	}
+	word, err := n.parseWord(strings.TrimSpace(text))
+	if err != nil {
+		return keyLeaf{}, fmt.Errorf("%q is no %v", text, n.kind)
+	}
+	return keyLeaf{word: word}, nil
+}
+
+func (n *keyNode) parseWord(text string) (uint64, error) {
+	if n.unsigned {
+		return strconv.ParseUint(text, 10, 64)
+	}
+	switch n.kind {
+	case types.Boolean:
+		b, err := strconv.ParseBool(text)
+		if b {
+			return 1, err
+		}
+		return 0, err
+	case types.Float:
+		v, err := strconv.ParseFloat(text, 32)
+		return types.FloatBits(v), err
+	case types.Double:
+		v, err := strconv.ParseFloat(text, 64)
+		return types.FloatBits(v), err
+	case types.Timestamp, types.TimestampLTZ:
+		for _, layout := range []string{"2006-01-02 15:04:05", "2006-01-02T15:04:05",
+			time.RFC3339, time.DateOnly} {
+			if at, err := time.Parse(layout, text); err == nil {
+				return uint64(at.UnixMilli()), nil
+			}
+		}
+	case types.Date:
+		if at, err := time.Parse(time.DateOnly, text); err == nil {
+			return uint64(at.Unix() / 86_400), nil
+		}
+	}
+	v, err := strconv.ParseInt(text, 10, 64)
+	return uint64(v), err
+}
+
+// hash returns the hash of a node from the leaves that begin with its own, and those behind it.
+func (n *keyNode) hash(leaves []keyLeaf) (uint64, []keyLeaf) {
+	if n.kind != types.Row {
+		if n.isNumber() {
+			return types.Mix64(leaves[0].word), leaves[1:]
+		}
+		return types.HashBytes(leaves[0].octets), leaves[1:]
+	}
+	h := types.HashStart
+	for i := range n.parts {
+		var part uint64
+		part, leaves = n.parts[i].hash(leaves)
+		h = types.Fold(h, part)
+	}
+	return h, leaves
+}

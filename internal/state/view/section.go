@@ -1,0 +1,276 @@
+package view
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"github.com/leat-io/leat/internal/protocol"
+	"github.com/leat-io/leat/state/backend"
+)
+
+// The kinds of state that checkpoints describe, beside those that stand in a row.
+const (
+	kindMap        = "map"
+	kindOrderedMap = "ordered-map"
+	kindList       = "list"
+	kindTimers     = "timers"
+)
+
+// Form says how the entries of a section look.
+type Form uint8
+
+// The forms.
+const (
+	RowForm   Form = iota // one entry per key, with a value of each state
+	MapForm               // one entry per key and user key
+	ListForm              // one entry per element, in order
+	TimerForm             // one entry per timer
+)
+
+// Section is what is read together: the value states of an operator, which share rows, or one
+// collection, or one service of timers. It is immutable.
+type Section struct {
+	Form   Form
+	States []State // the states of rows, else one
+	Paned  bool    // each entry belongs to a window
+
+	operator *protocol.OperatorState
+	table    backend.TableID
+	key      *keyForm
+	window   windowKind
+
+	row    backend.RowLayout // of rows
+	parts  []rowPart         // one per state of rows
+	user   userKeys          // of MapForm
+	value  serial            // of maps and lists
+	timers backend.TimerLayout
+}
+
+// State is one declared state.
+type State struct {
+	Name, Kind           string
+	KeySchema            string // in SQL spelling
+	UserKeySchema        string // of maps
+	ValueSchema          string
+	TTLMillis            int64 // 0: for ever
+	Table                uint32
+	NamespaceWords       uint32
+	presenceBit, ttlByte uint32
+}
+
+// rowPart is the place of one state in a row.
+type rowPart struct {
+	cell
+	presence uint64 // 0: set whenever there is a row
+	ttl      int    // offset of the time of the last use, -1 without
+}
+
+// windowKind is what a description says about windows.
+type windowKind struct {
+	size int64 // milliseconds; 0: not known
+}
+
+// A window is described by its size first: "window-aggregate(3600000 ms, offset 0 ms)".
+var windowSize = regexp.MustCompile(`\((\d+) ms`)
+
+func windowOf(kind string) windowKind {
+	var w windowKind
+	if m := windowSize.FindStringSubmatch(kind); m != nil {
+		w.size, _ = strconv.ParseInt(m[1], 10, 64)
+	}
+	return w
+}
+
+// hasPresence tells whether rows of states of this kind begin with a word of presence bits.
+func hasPresence(kind string) bool { return !strings.HasPrefix(kind, "window") }
+
+func isCollection(kind string) bool {
+	return kind == kindMap || kind == kindOrderedMap || kind == kindList
+}
+
+func stateOf(d *protocol.StateDescriptor) State {
+	return State{
+		Name: d.GetName(), Kind: d.GetKind(), KeySchema: d.GetKeySchema(),
+		UserKeySchema: d.GetUserKeySchema(), ValueSchema: d.GetValueSchema(),
+		TTLMillis: d.GetTtlMillis(), Table: d.GetTable(), NamespaceWords: d.GetNamespaceWords(),
+		presenceBit: d.GetPresenceBit(), ttlByte: d.GetTtlOffset(),
+	}
+}
+
+// sectionsOf groups the described states of an operator.
+func sectionsOf(o *protocol.OperatorState) ([]*Section, error) {
+	var sections []*Section
+	var rows *Section
+	offset, slots := 0, 0 // in the row of the current table
+	for _, d := range o.GetDescriptors() {
+		s := stateOf(d)
+		var err error
+		if d.GetTable() > math.MaxUint16 {
+			return nil, fmt.Errorf("state %q: table number %d", s.Name, d.GetTable())
+		}
+		fresh := &Section{States: []State{s}, operator: o, table: backend.TableID(d.GetTable()),
+			window: windowOf(s.Kind)}
+		if fresh.key, err = parseKeyForm(s.KeySchema); err != nil {
+			return nil, fmt.Errorf("state %q: %w", s.Name, err)
+		}
+		switch {
+		case s.Kind == kindTimers:
+			fresh.Form = TimerForm
+			fresh.timers = backend.TimerLayout{KeyWords: fresh.key.words,
+				NamespaceWords: int(s.NamespaceWords)}
+		case isCollection(s.Kind):
+			if err = fresh.collection(s); err == nil && rows != nil {
+				offset += 8
+			}
+		case rows != nil && rows.table == fresh.table:
+			rows.States = append(rows.States, s)
+			err = rows.addPart(s, &offset, &slots)
+			fresh = nil
+		default:
+			rows, offset, slots = fresh, 0, 0
+			if hasPresence(s.Kind) {
+				offset = 8
+			}
+			err = fresh.addPart(s, &offset, &slots)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("state %q: %w", s.Name, err)
+		}
+		if fresh != nil {
+			sections = append(sections, fresh)
+		}
+		if rows != nil {
+			rows.row.FixedBytes = offset
+		}
+	}
+	for _, s := range sections {
+		s.Paned = s.isPaned()
+		s.row.KeyWords = s.key.words
+	}
+	return sections, nil
+}
+
+// addPart places one more state in the row, behind those before it.
+func (s *Section) addPart(state State, offset, slots *int) error {
+	ttl := -1
+	if state.TTLMillis > 0 {
+		if ttl = int(state.ttlByte); ttl == *offset {
+			*offset += 8
+		}
+	}
+	c, err := cellOf(state.ValueSchema, *offset, *slots)
+	if err != nil {
+		return err
+	}
+	part := rowPart{cell: c, ttl: ttl}
+	if hasPresence(state.Kind) {
+		part.presence = 1 << (state.presenceBit & 63)
+	}
+	for _, slot := range c.layout.VarSlots {
+		s.row.VarSlots = append(s.row.VarSlots, *offset+slot)
+	}
+	*slots += len(c.layout.VarSlots)
+	*offset += c.layout.RowBytes
+	if ttl == *offset {
+		*offset += 8
+	}
+	s.parts = append(s.parts, part)
+	return nil
+}
+
+// collection sets the section up for a map or list.
+func (s *Section) collection(state State) (err error) {
+	s.Form = ListForm
+	if state.Kind != kindList {
+		s.Form = MapForm
+		if s.user, err = userKeysOf(state.UserKeySchema); err != nil {
+			return err
+		}
+	}
+	s.value, err = serialOf(state.ValueSchema, state.TTLMillis > 0)
+	return err
+}
+
+// isPaned tells whether any run of the table lies in a pane.
+func (s *Section) isPaned() bool {
+	for _, subtask := range s.operator.GetSubtasks() {
+		for _, pane := range subtask.GetKeyed().GetPanes() {
+			if pane.GetTable() == uint32(s.table) && backend.Pane(pane.GetPane()) != backend.NoPane {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// Named tells whether the section holds a state of that name.
+func (s *Section) Named(name string) bool {
+	for _, state := range s.States {
+		if state.Name == name {
+			return true
+		}
+	}
+	return false
+}
+
+// Entry is what is found under one key of a section: a row, or one element.
+type Entry struct {
+	Key     any
+	Subtask uint32
+	Hash    uint32
+	// Window is that of a paned section; Start is not set when the size of windows is not known.
+	Window *Window
+	// UserKey is that of a map, Index the place in a list.
+	UserKey any
+	Index   int
+	// Values are those of the states of the section, in order; one for maps and lists.
+	Values []Value
+	// Timestamp and Namespace are those of a timer.
+	Timestamp Time
+	Namespace []uint64
+}
+
+// Value is the value of one state of an entry.
+type Value struct {
+	Set   bool
+	Value any
+	// LastUse is set when the state has a time to live: Unix milliseconds.
+	LastUse int64
+}
+
+// Window is a span of event time, its end exclusive.
+type Window struct{ Start, End Time }
+
+func (s *Section) windowOf(pane backend.Pane) *Window {
+	if pane == backend.NoPane {
+		return nil
+	}
+	w := &Window{End: timeText(int64(pane), 0)}
+	if s.window.size > 0 {
+		w.Start = timeText(int64(pane)-s.window.size, 0)
+	}
+	return w
+}
+
+// row decodes the value of a row.
+func (s *Section) rowValues(b []byte) ([]Value, error) {
+	fixed, vars, err := backend.SplitValue(s.row, b)
+	if err != nil {
+		return nil, err
+	}
+	values := make([]Value, len(s.parts))
+	for i, p := range s.parts {
+		if p.presence != 0 && binary.LittleEndian.Uint64(fixed)&p.presence == 0 {
+			continue
+		}
+		values[i] = Value{Set: true, Value: p.decode(fixed, vars)}
+		if p.ttl >= 0 {
+			values[i].LastUse = int64(binary.LittleEndian.Uint64(fixed[p.ttl:]))
+		}
+	}
+	return values, nil
+}
