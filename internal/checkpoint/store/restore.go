@@ -39,6 +39,9 @@ type Found struct {
 // URI returns where the metadata file is.
 func (f *Found) URI() string { return uriOf(f.FS, path.Join(f.Dir, metadataName)) }
 
+// Directory returns the URI of the directory that the metadata file is in.
+func (f *Found) Directory() string { return uriOf(f.FS, f.Dir) }
+
 // OpenFile opens a file by a reference from the metadata: relative to where the metadata was found
 // or, if nothing is there, to where it was written first. The caller closes it and verifies size
 // and digest. A file missing in both places gives filesystem.ErrNotExist and the names of both.

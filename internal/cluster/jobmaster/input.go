@@ -38,6 +38,11 @@ type (
 		Checkpoint uint64
 		Err        error
 	}
+	// TriggerFailed says that Trigger could not be carried out.
+	TriggerFailed struct {
+		ID  uint64
+		Err error
+	}
 	// Published answers Publish.
 	Published struct {
 		ID      uint64
@@ -67,13 +72,16 @@ func (Tick) input()         {}
 func (Prepared) input()     {}
 func (FromTask) input()     {}
 func (SplitsFailed) input() {}
-func (Published) input()    {}
-func (Committed) input()    {}
-func (Take) input()         {}
-func (Forget) input()       {}
-func (Stop) input()         {}
-func (Cancel) input()       {}
-func (RoleFailed) input()   {}
+
+func (TriggerFailed) input() {}
+
+func (Published) input()  {}
+func (Committed) input()  {}
+func (Take) input()       {}
+func (Forget) input()     {}
+func (Stop) input()       {}
+func (Cancel) input()     {}
+func (RoleFailed) input() {}
 
 // Effect is something to do. The types below are all there are.
 type Effect interface{ effect() }

@@ -142,6 +142,10 @@ func (m *Master) take(now time.Time, in Input) []Effect {
 		return m.fromTask(now, in.Message)
 	case SplitsFailed:
 		return m.splitsFailed(now, in)
+	case TriggerFailed:
+		return m.coordinate(now, coordinator.Decline{
+			Task: "jobmaster", Checkpoint: in.ID, Reason: in.Err.Error(),
+		})
 	case Published:
 		m.cause = in.Err
 		m.answered(in.ID)

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/leat-io/leat/connector"
+	"github.com/leat-io/leat/filesystem"
 	"github.com/leat-io/leat/internal/base/clock"
 	"github.com/leat-io/leat/internal/base/fault"
 	"github.com/leat-io/leat/internal/cluster/jobmaster"
@@ -108,10 +109,21 @@ func (w *keeper) commit(
 			return fault.Internal(fmt.Errorf("sink %q has prepared output and no committer", o.Uid))
 		}
 		if err := w.commitSink(ctx, c, id, prepared); err != nil {
-			return fmt.Errorf("sink %q: %w", o.Uid, err)
+			return fmt.Errorf("sink %q: %w", o.Uid, w.explainCopy(err))
 		}
 	}
 	return nil
+}
+
+// explainCopy adds the cure when a job that was started in a copy of its checkpoint directory meets
+// what the job at the original place has written since.
+func (w *keeper) explainCopy(err error) error {
+	if w.copied == "" || !errors.Is(err, filesystem.ErrExists) {
+		return err
+	}
+	return fmt.Errorf("%w; the checkpoints of this job were copied from %q, and a job that goes on "+
+		"there writes the same: start this one from the path %q instead of %q, which makes it "+
+		"a job of its own, and give it another output", err, w.copied, w.started.from, latest)
 }
 
 func (w *keeper) committerOf(uid string) connector.Committer {

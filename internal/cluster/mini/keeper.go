@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/leat-io/leat/connector"
 	"github.com/leat-io/leat/internal/base/fault"
@@ -27,6 +28,10 @@ type started struct {
 	jobID      string
 	lineage    string // as operators see it: 8 hexadecimal digits
 	restored   uint64
+	// from is the URI of the directory of the checkpoint that the run started from, "" for none.
+	from string
+	// claimed is what is to be removed once this run has replaced it, "" for nothing.
+	claimed string
 }
 
 // keeper does what takes time: it talks to the store and to committers, one thing after the
@@ -41,7 +46,10 @@ type keeper struct {
 	begun      bool
 	started    started
 	start      *store.Found    // what the job was told to start from; nil = empty
+	full       bool            // nothing may build on start
+	copied     string          // where start was copied from, "" if it was not
 	published  *publishedState // newest completed checkpoint of this run
+	stopped    target          // the savepoint with which the job was to stop
 	committers []committer     // of the current attempt, in graph order
 }
 
@@ -90,13 +98,17 @@ func (w *keeper) prepareAttempt(
 	var err error
 	found := w.start
 	if p.Checkpoint > 0 {
-		if found, err = w.store.Load(ctx, w.store.CheckpointDir(p.Checkpoint)); err != nil {
+		place := w.store.CheckpointDir(p.Checkpoint)
+		if w.stopped.checkpoint == p.Checkpoint {
+			place = w.stopped.directory
+		}
+		if found, err = w.store.Load(ctx, place); err != nil {
 			return jobmaster.Prepared{}, install, err
 		}
 	}
 	prepared := jobmaster.Prepared{
 		Attempt: p.Attempt, Lineage: w.started.lineage,
-		NextID: w.started.generation.Fence + 1, Full: found != nil && !found.Newest,
+		NextID: w.started.generation.Fence + 1, Full: w.full,
 	}
 	if found != nil {
 		prepared.Checkpoint, prepared.URI = found.Meta, found.URI()
@@ -121,7 +133,7 @@ func (w *keeper) prepareAttempt(
 // installStart tells the master what begin found out.
 func (w *keeper) installStart(notes []jobmaster.Note) func(*master) {
 	began := w.started
-	newest := w.start != nil && w.start.Newest
+	newest := w.start != nil && !w.full
 	return func(m *master) {
 		m.started = began
 		m.sweeper.begin(began.generation)
@@ -138,8 +150,8 @@ func (w *keeper) installStart(notes []jobmaster.Note) func(*master) {
 // begin makes this process the master of the job's name and finds the checkpoint to start
 // from. What does not fit the job is refused before another master is fenced for it.
 func (w *keeper) begin(ctx context.Context) ([]jobmaster.Note, error) {
-	if w.job.Restore != "" {
-		found, err := w.find(ctx)
+	if w.job.Restore != "" || !w.job.RestoreAt.IsZero() {
+		found, _, err := w.find(ctx)
 		if err != nil {
 			return nil, err
 		}
@@ -151,14 +163,19 @@ func (w *keeper) begin(ctx context.Context) ([]jobmaster.Note, error) {
 	if err != nil {
 		return nil, err
 	}
-	found, err := w.find(ctx)
+	found, notes, err := w.find(ctx)
 	if err == nil {
 		err = w.check(found)
 	}
 	if err != nil {
 		return nil, err
 	}
-	identity, err := w.store.Adopt(found)
+	// What the user keeps is not continued but copied.
+	adopt := w.store.Adopt
+	if w.job.Restore != latest && found != nil && !w.job.Claim {
+		adopt = w.store.Fork
+	}
+	identity, err := adopt(found)
 	if err != nil {
 		return nil, err
 	}
@@ -166,18 +183,10 @@ func (w *keeper) begin(ctx context.Context) ([]jobmaster.Note, error) {
 	w.started = started{
 		generation: generation, jobID: identity.JobID, lineage: shortLineage(identity.Lineage),
 	}
-	var notes []jobmaster.Note
+	if found != nil {
+		return append(notes, w.startFrom(found, identity)...), nil
+	}
 	switch {
-	case found != nil:
-		w.started.restored = found.Meta.Header.CheckpointId
-		if r := found.Record; w.job.Restore == latest && r != nil &&
-			r.Generation+1 < generation.Number {
-			notes = append(notes, jobmaster.Note{
-				Kind: jobmaster.NoteSkipped, Checkpoint: w.started.restored,
-				Reason: fmt.Sprintf("the newest checkpoint is of run %d, and this is run %d",
-					r.Generation, generation.Number),
-			})
-		}
 	case w.job.Restore != "":
 		notes = append(notes, jobmaster.Note{Kind: jobmaster.NoteEmpty})
 	case generation.Fence > 0: // The name has had a master before.
@@ -188,6 +197,46 @@ func (w *keeper) begin(ctx context.Context) ([]jobmaster.Note, error) {
 	return notes, nil
 }
 
+// startFrom notes what follows from the checkpoint that the run starts from.
+func (w *keeper) startFrom(found *store.Found, identity store.Identity) []jobmaster.Note {
+	h := found.Meta.Header
+	s := &w.started
+	s.restored, s.from = h.CheckpointId, found.Directory()
+	// Only what is continued under its own job id may be built on.
+	same := identity.JobID == h.JobId
+	w.full = !found.Newest || !same
+	switch {
+	case w.job.Restore == latest:
+		s.claimed = h.Claimed
+	case w.job.Claim && (!same || h.Kind == meta.KindSavepoint):
+		s.claimed = s.from
+	}
+	var notes []jobmaster.Note
+	if h.Drained {
+		notes = append(notes, jobmaster.Note{
+			Kind: jobmaster.NoteDrained, Checkpoint: h.CheckpointId, Path: s.from,
+		})
+	}
+	r := found.Record
+	if w.job.Restore != latest || r == nil {
+		return notes
+	}
+	if r.Generation+1 < s.generation.Number {
+		notes = append(notes, jobmaster.Note{
+			Kind: jobmaster.NoteSkipped, Checkpoint: h.CheckpointId,
+			Reason: fmt.Sprintf("the newest checkpoint is of run %d, and this is run %d",
+				r.Generation, s.generation.Number),
+		})
+	}
+	if !found.Newest && !r.IsSavepoint() {
+		w.copied = h.Origin
+		notes = append(notes, jobmaster.Note{
+			Kind: jobmaster.NoteCopied, Checkpoint: h.CheckpointId, Path: h.Origin,
+		})
+	}
+	return notes
+}
+
 // shortLineage is the lineage as connectors put it into names.
 func shortLineage(lineage string) string { return lineage[:min(8, len(lineage))] }
 
@@ -195,21 +244,53 @@ func shortLineage(lineage string) string { return lineage[:min(8, len(lineage))]
 const latest = "latest"
 
 // find returns the checkpoint the job was told to start from, nil to start empty.
-func (w *keeper) find(ctx context.Context) (*store.Found, error) {
-	switch w.job.Restore {
-	case "":
-		return nil, nil
-	case latest:
+func (w *keeper) find(ctx context.Context) (*store.Found, []jobmaster.Note, error) {
+	switch {
+	case !w.job.RestoreAt.IsZero():
+		return w.findAt(ctx)
+	case w.job.Restore == "":
+		return nil, nil, nil
+	case w.job.Restore == latest:
 		found, err := w.store.Latest(ctx)
 		if !errors.Is(err, store.ErrNoCheckpoint) {
-			return found, err
+			return found, nil, err
 		}
 		if w.job.RequireState {
-			return nil, fault.User(fmt.Errorf("state is required: %w", err))
+			return nil, nil, fault.User(fmt.Errorf("state is required: %w", err))
 		}
-		return nil, nil
+		return nil, nil, nil
 	}
-	return w.store.Load(ctx, w.job.Restore)
+	found, err := w.store.Load(ctx, w.job.Restore)
+	return found, nil, err
+}
+
+// findAt returns the newest checkpoint or savepoint at or before a time, and a note about what is
+// newer.
+func (w *keeper) findAt(ctx context.Context) (*store.Found, []jobmaster.Note, error) {
+	all, err := w.store.Candidates(ctx, w.job.SavepointDirectory)
+	if err != nil {
+		return nil, nil, err
+	}
+	chosen, newer, err := store.At(all, w.job.RestoreAt)
+	if err != nil {
+		return nil, nil, fault.User(err)
+	}
+	found, err := w.store.Load(ctx, chosen.URI)
+	if err != nil || len(newer) == 0 {
+		return found, nil, err
+	}
+	var names []string
+	for _, c := range newer {
+		name := c.String()
+		if c.Committed {
+			name += ", committed by the sinks"
+		}
+		names = append(names, name)
+	}
+	return found, []jobmaster.Note{{
+		Kind: jobmaster.NoteNewer, Checkpoint: chosen.Checkpoint,
+		Reason: strings.Join(names, "; "),
+	}}, nil
 }
 
 func (w *keeper) check(found *store.Found) error {
@@ -323,30 +404,47 @@ func (w *keeper) env(v *protocol.Vertex, o *protocol.Operator, attempt uint32) *
 // publish completes a checkpoint in the store. The checkpoint is put together here and now;
 // the writing is the keeper's.
 func (m *master) publish(e jobmaster.Publish) {
-	kind := meta.KindCheckpoint
-	if e.Kind == coordinator.KindFinal {
-		kind = meta.KindFinal
-	}
-	digest := sha256.Sum256([]byte(graph.DumpJob(m.job.Graph)))
-	header := &protocol.CheckpointHeader{
-		JobId: m.started.jobID, JobName: m.job.Name, Lineage: m.keeper.store.Identity().Lineage,
-		CheckpointId: e.ID, Generation: m.started.generation.Number,
-		TriggerMillis: e.TriggerMillis, EngineVersion: engineVersion, Kind: kind,
-		GraphDigest: digest[:], Watermark: m.watermark(),
-	}
+	header := m.header(e)
 	c, err := scheduler.Assemble(m.machine.Execution(), header, e.Acks, m.position)
-	generation := m.started.generation
+	generation, directory := m.started.generation, m.target.directory
 	m.keeper.work <- func(ctx context.Context) answer {
 		outcome := store.Failed
-		if err == nil {
+		switch {
+		case err != nil:
+		case e.Kind.IsSavepoint():
+			outcome, err = m.keeper.store.PublishSavepoint(ctx, generation, c, directory)
+		default:
 			outcome, err = m.keeper.store.PublishCheckpoint(ctx, generation, c)
 		}
 		in := jobmaster.Published{ID: e.ID, Outcome: outcomeOf(outcome), Err: err}
-		if outcome == store.Committed {
+		if outcome == store.Committed && e.Kind != coordinator.KindSavepoint {
 			m.keeper.published = &publishedState{id: e.ID, operators: c.Operators}
+		}
+		if outcome == store.Committed && e.Kind == coordinator.KindStopSavepoint {
+			m.keeper.stopped = target{checkpoint: e.ID, directory: directory}
 		}
 		return answer{input: in}
 	}
+}
+
+// header makes the header of a checkpoint or savepoint.
+func (m *master) header(e jobmaster.Publish) *protocol.CheckpointHeader {
+	digest := sha256.Sum256([]byte(graph.DumpJob(m.job.Graph)))
+	h := &protocol.CheckpointHeader{
+		JobId: m.started.jobID, JobName: m.job.Name, Lineage: m.keeper.store.Identity().Lineage,
+		CheckpointId: e.ID, Generation: m.started.generation.Number,
+		TriggerMillis: e.TriggerMillis, EngineVersion: engineVersion, Kind: meta.KindCheckpoint,
+		GraphDigest: digest[:], Watermark: m.watermark(), Claimed: m.started.claimed,
+	}
+	switch {
+	case e.Kind == coordinator.KindFinal:
+		h.Kind = meta.KindFinal
+	case e.Kind.IsSavepoint():
+		h.Kind, h.Stop = meta.KindSavepoint, e.Kind == coordinator.KindStopSavepoint
+		h.Drained, h.Periodic = e.Request.Drain, e.Request.ID == 0
+		h.Claimed = ""
+	}
+	return h
 }
 
 func outcomeOf(o store.Outcome) coordinator.Outcome {

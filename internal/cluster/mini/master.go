@@ -45,6 +45,20 @@ type master struct {
 	reported uint32        // attempt the reports are of
 	pictures chan Progress // to the goroutine that calls Job.Progress
 	last     checkpointFigures
+
+	control *Control           // safe for concurrent use
+	shown   bool               // OnStart was called
+	waiting map[uint64]*waiter // by request
+	target  target             // of the newest savepoint
+	history history
+	// replaced counts the checkpoints completed since the start, until what was claimed goes.
+	replaced int
+}
+
+// target is where the newest savepoint goes.
+type target struct {
+	checkpoint uint64
+	directory  string // URI
 }
 
 // answer is what the keeper has done: an input, and what to do with it first.
@@ -61,6 +75,7 @@ func (m *master) run(ctx context.Context, cancelled <-chan struct{}) error {
 	progress := c.NewTimer(m.job.ProgressInterval)
 	defer progress.Stop()
 	stop := m.job.Stop
+	defer m.endControl()
 	m.step(jobmaster.Start{})
 	for m.ended == nil {
 		m.setTimer(timer)
@@ -74,6 +89,8 @@ func (m *master) run(ctx context.Context, cancelled <-chan struct{}) error {
 			m.step(a.input)
 		case <-timer.C():
 			m.tick()
+		case do := <-m.control.commands:
+			do(m)
 		case <-stop:
 			stop = nil
 			m.step(jobmaster.Stop{})
@@ -158,6 +175,10 @@ func (m *master) carryOut(e jobmaster.Effect) {
 		m.askSplit(e.UID, e.Task)
 	case jobmaster.Publish:
 		m.publish(e)
+	case jobmaster.SavepointTaken:
+		m.savepointTaken(e)
+	case jobmaster.Answer:
+		m.answer(e)
 	case jobmaster.Commit:
 		m.keeper.work <- func(ctx context.Context) answer {
 			return answer{input: m.keeper.commitPublished(ctx, e.ID)}
@@ -180,6 +201,15 @@ func (m *master) send(e *protocol.Envelope) {
 // before are on their way to the readers before the barrier, those assigned later are in the
 // state taken here.
 func (m *master) trigger(e jobmaster.Trigger) {
+	directory := ""
+	if e.Kind.IsSavepoint() {
+		var err error
+		if directory, err = m.keeper.store.SavepointDir(e.Request.Directory); err != nil {
+			m.inputs = append(m.inputs, jobmaster.TriggerFailed{ID: e.ID, Err: err})
+			return
+		}
+		m.target = target{checkpoint: e.ID, directory: directory}
+	}
 	position, uid, err := m.splits.snapshot()
 	if err != nil {
 		m.inputs = append(m.inputs, jobmaster.SplitsFailed{UID: uid, Checkpoint: e.ID, Err: err})
@@ -187,12 +217,21 @@ func (m *master) trigger(e jobmaster.Trigger) {
 	}
 	m.position = position
 	for _, message := range e.Messages {
+		if s := message.GetTriggerCheckpoint().GetSavepoint(); s != nil {
+			s.Directory = directory
+		}
 		m.send(message)
 	}
 }
 
 // note logs a decision and keeps it.
 func (m *master) note(n jobmaster.Note) {
+	if n.Checkpoint != 0 && n.Checkpoint == m.target.checkpoint {
+		switch n.Kind {
+		case jobmaster.NoteSavepointCompleted, jobmaster.NoteSavepointFailed:
+			n.Path = m.target.directory
+		}
+	}
 	if len(m.notes) == keptNotes {
 		m.notes = m.notes[1:]
 	}
@@ -206,10 +245,16 @@ func (m *master) note(n jobmaster.Note) {
 		attrs = append(attrs, slog.String("job_id", m.started.jobID))
 	}
 	m.job.Logger.LogAttrs(context.Background(), level, string(n.Kind), attrs...)
+	m.history.take(n, m.keeper.store)
 	switch n.Kind {
 	case jobmaster.NoteCheckpointCompleted:
 		m.last = checkpointFigures{id: n.Checkpoint, took: n.Duration, bytes: n.StateBytes}
 	case jobmaster.NoteCheckpointCommitted:
+		m.replaceClaimed()
 		m.sweeper.wake()
+	case jobmaster.NoteSavepointFailed:
+		m.discard(n)
+	case jobmaster.NoteStatus:
+		m.showStart(n.To)
 	}
 }

@@ -15,6 +15,7 @@ import (
 
 	"github.com/leat-io/leat/filesystem"
 	"github.com/leat-io/leat/internal/base/clock"
+	"github.com/leat-io/leat/internal/checkpoint/store"
 	"github.com/leat-io/leat/internal/cluster/jobmaster"
 	"github.com/leat-io/leat/internal/operator"
 	"github.com/leat-io/leat/internal/protocol"
@@ -34,8 +35,14 @@ type Job struct {
 
 	// CheckpointRoot is the URI of the directory that holds checkpoints of all jobs.
 	CheckpointRoot string
-	// Restore is "" for a fresh start, "latest", or the place of a checkpoint.
+	// Restore is "" for a fresh start, "latest", or the place of a checkpoint or savepoint.
 	Restore string
+	// RestoreAt, when not zero, starts from the newest checkpoint or savepoint of the job's name
+	// triggered at or before that time; Restore is "".
+	RestoreAt time.Time
+	// Claim makes the checkpoint or savepoint at the place given the job's own: it is removed once
+	// checkpoints of the job have replaced it. Without, it stays for ever.
+	Claim bool
 	// RequireState refuses to start empty when Restore is "latest".
 	RequireState bool
 	// AllowNonRestored accepts state of operators that the job does not have.
@@ -48,6 +55,16 @@ type Job struct {
 	TolerableFailures int
 	Restart           Restart
 
+	// SavepointDirectory is where savepoints go that do not say where; "" = nowhere.
+	SavepointDirectory string
+	// SavepointInterval is the time between savepoints by schedule, 0 = none. SavepointRetention
+	// says which of these stay.
+	SavepointInterval  time.Duration
+	SavepointRetention store.Retention
+
+	// OnStart, when not nil, is called in a goroutine of its own once the first attempt has been
+	// deployed. Run waits for it to return.
+	OnStart func(*Control)
 	// Stop, when closed, ends the job cleanly: a last checkpoint, its commits, then SUSPENDED.
 	Stop <-chan struct{}
 	// Progress, when not nil, is called about every ProgressInterval (default 1 s) from one
@@ -83,11 +100,15 @@ type Result struct {
 	Lineage    string
 	Generation uint64
 	Restored   uint64 // the checkpoint it started from, 0 = none
-	Checkpoint uint64 // newest completed checkpoint of this run, 0 = none
-	Started    bool   // false: it failed before any task was deployed
-	Final      Progress
-	Counters   map[string]uint64 // summed over tasks, "uid.name"
-	Notes      []jobmaster.Note  // the master's last decisions, oldest first
+	// Checkpoint is the newest completed checkpoint of this run, or the savepoint that ended it;
+	// 0 = none.
+	Checkpoint uint64
+	// Savepoint is the URI of the savepoint that ended the job, "" = none did.
+	Savepoint string
+	Started   bool // false: it failed before any task was deployed
+	Final     Progress
+	Counters  map[string]uint64 // summed over tasks, "uid.name"
+	Notes     []jobmaster.Note  // the master's last decisions, oldest first
 }
 
 // ErrFenced says that another process took over the job's name.

@@ -19,6 +19,8 @@ type checkpointFigures struct {
 	id    uint64
 	took  time.Duration
 	bytes int64
+	// savepoint is its URI when the job was stopped with it.
+	savepoint string
 }
 
 // counters are those of enumerators and committers, by "uid.name". Safe for concurrent use.
@@ -142,7 +144,7 @@ func (m *master) result() *Result {
 		Status: string(m.machine.Status()), JobID: m.started.jobID,
 		Lineage: m.started.lineage, Generation: m.started.generation.Number,
 		Restored: m.started.restored, Checkpoint: m.last.id,
-		Started: m.machine.Started(), Final: m.picture(),
+		Savepoint: m.last.savepoint, Started: m.machine.Started(), Final: m.picture(),
 		Counters: m.counters.read(), Notes: m.notes,
 	}
 	for _, v := range m.job.Graph.Vertices {

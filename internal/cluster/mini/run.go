@@ -54,6 +54,11 @@ func run(ctx context.Context, job Job) (*Result, error) {
 	if err != nil {
 		return failed, fmt.Errorf("run job %q: %w", job.Name, err)
 	}
+	if job.SavepointInterval > 0 {
+		if err := checkDirectory(job.Files, job.SavepointDirectory); err != nil {
+			return failed, fmt.Errorf("run job %q: savepoints by schedule: %w", job.Name, err)
+		}
+	}
 	st.Retain(job.Retained)
 	st.Pace(job.Clock)
 	// Cancelling ctx cancels the job in order, task by task, so it must not end the group.
@@ -112,6 +117,7 @@ func newMaster(job Job, st *store.Store, group *lifecycle.Group) *master {
 		Checkpoint: coordinator.Options{
 			Interval: job.CheckpointInterval, MinPause: job.CheckpointMinPause,
 			Timeout: job.CheckpointTimeout, TolerableFailures: job.TolerableFailures,
+			SavepointInterval: job.SavepointInterval, SavepointDirectory: job.SavepointDirectory,
 		},
 	}
 	m := &master{
@@ -122,6 +128,8 @@ func newMaster(job Job, st *store.Store, group *lifecycle.Group) *master {
 		sweeper:  newSweeper(st, job.Logger),
 		counters: &counters{},
 		reports:  map[graph.TaskID]*protocol.TaskReport{},
+		control:  newControl(job, st),
+		waiting:  map[uint64]*waiter{},
 	}
 	m.keeper = &keeper{
 		job: job, store: st, answers: m.answers, counters: m.counters,

@@ -21,6 +21,7 @@ type sweeper struct {
 		generation store.Generation
 		// newest and before are the last two completed checkpoints.
 		newest, before uint64
+		chores         []func(context.Context, store.Generation)
 	}
 }
 
@@ -40,6 +41,14 @@ func (s *sweeper) completed(id uint64) {
 	if id != s.mu.newest {
 		s.mu.newest, s.mu.before = id, s.mu.newest
 	}
+}
+
+// later lets something else be removed, before the next sweep.
+func (s *sweeper) later(chore func(context.Context, store.Generation)) {
+	s.mu.Lock()
+	s.mu.chores = append(s.mu.chores, chore)
+	s.mu.Unlock()
+	s.wake()
 }
 
 func (s *sweeper) wake() {
@@ -71,8 +80,12 @@ func (s *sweeper) last(ctx context.Context) { s.sweep(ctx, nil) }
 
 func (s *sweeper) sweep(ctx context.Context, inFlight func() store.InFlight) {
 	s.mu.Lock()
-	generation := s.mu.generation
+	generation, chores := s.mu.generation, s.mu.chores
+	s.mu.chores = nil
 	s.mu.Unlock()
+	for _, chore := range chores {
+		chore(ctx, generation)
+	}
 	report, err := s.store.Sweep(ctx, generation, inFlight)
 	switch {
 	case err != nil && ctx.Err() != nil:
