@@ -126,6 +126,9 @@ func (t *translation) check() []error {
 	for _, step := range t.env.transformations {
 		needs := len(step.inputs) == 0 || step.stateful || step.sink
 		switch other, taken := seen[step.uid]; {
+		case step.uid == "" && len(step.operatorStates) > 0:
+			faults = append(faults, fmt.Errorf("operator %q keeps operator state %v and has no "+
+				"uid; give it one that never changes", step.name, namesOf(step.operatorStates)))
 		case step.uid == "" && needs:
 			faults = append(faults, fmt.Errorf(
 				"operator %q has no uid; give it one that never changes", step.name))

@@ -25,7 +25,7 @@ func (w *inputWatermark) restore(restored operator.Restored) error {
 	found := eventtime.Max
 	any := false
 	for _, list := range restored.List {
-		if list.Name != watermarkState {
+		if list.Name != watermarkState || list.Schema != "" {
 			continue
 		}
 		for _, b := range list.Elements {

@@ -69,6 +69,9 @@ func dumpOperator(b *strings.Builder, v *protocol.Vertex, i int, o *protocol.Ope
 	}
 }
 
+// MapSchema stands between the schemas of keys and of values in the schema of broadcast state.
+const MapSchema = " -> "
+
 // ModeOf names how operator state is given to subtasks: "list", "union-list", "broadcast".
 func ModeOf(s *protocol.NamedState) string {
 	switch {

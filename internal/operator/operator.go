@@ -54,6 +54,8 @@ type Env struct {
 	// Control is not passed to them: the task sees to it that they get what the operator
 	// passes on. A missing tag means that nobody takes it.
 	Sides map[string]any
+	// OperatorStates are those the operator declared when the graph was built.
+	OperatorStates []*protocol.NamedState
 	// WakeAt asks the task to call Alarm of this operator, which has that method, once its
 	// clock shows a time, in Unix milliseconds: at once, between two batches, when it does
 	// already. Of several wishes the earliest counts; the call of Alarm uses up all. There is

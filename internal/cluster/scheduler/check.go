@@ -30,6 +30,7 @@ func Check(job *protocol.JobGraph, c *meta.Checkpoint, allowNonRestored bool) er
 			if state := find(c, o.Uid); state != nil {
 				common++
 				faults = append(faults, checkOperator(o, state)...)
+				faults = append(faults, checkOperatorStates(o, state, allowNonRestored)...)
 			}
 		}
 	}

@@ -8,7 +8,7 @@ import (
 )
 
 // Distribute deals the state of one operator to p subtasks: keyed runs to those whose hashes
-// they overlap, list state element by element.
+// they overlap, list state element by element, of broadcast state a copy to each.
 func Distribute(o *protocol.OperatorState, p int) []*protocol.RestoreOperator {
 	out := make([]*protocol.RestoreOperator, p)
 	for i := range out {
@@ -29,7 +29,24 @@ func Distribute(o *protocol.OperatorState, p int) []*protocol.RestoreOperator {
 		return out
 	}
 	spread(o.Subtasks, out, false)
+	copyBroadcast(o.Subtasks, out)
 	return out
+}
+
+// copyBroadcast gives each subtask the broadcast state of one, in turn.
+func copyBroadcast(
+	subtasks []*protocol.OperatorSubtaskState, out []*protocol.RestoreOperator,
+) {
+	for i := range out {
+		if len(subtasks) == 0 {
+			return
+		}
+		for _, state := range subtasks[i%len(subtasks)].List {
+			if state.Broadcast {
+				out[i].List = append(out[i].List, state)
+			}
+		}
+	}
 }
 
 // clip returns the runs that overlap the bounds, cut to them, list by list, each list oldest
@@ -64,25 +81,32 @@ type collected struct {
 	name     string
 	version  uint32
 	union    bool
+	schema   string
 	elements [][]byte
 }
 
-// collect gathers list states by name and version, in order of appearance: elements keep
-// the order of their subtasks.
+// collect gathers list states, but broadcast ones, by name, version and schema, in order of
+// appearance: elements keep the order of their subtasks.
 func collect(subtasks []*protocol.OperatorSubtaskState) []*collected {
 	type key struct {
 		name    string
 		version uint32
 		union   bool
+		schema  string
 	}
 	var order []*collected
 	byKey := map[key]*collected{}
 	for _, s := range subtasks {
 		for _, state := range s.List {
-			k := key{state.Name, state.Version, state.Union}
+			if state.Broadcast {
+				continue
+			}
+			k := key{state.Name, state.Version, state.Union, state.Schema}
 			c := byKey[k]
 			if c == nil {
-				c = &collected{name: k.name, version: k.version, union: k.union}
+				c = &collected{
+					name: k.name, version: k.version, union: k.union, schema: k.schema,
+				}
 				byKey[k] = c
 				order = append(order, c)
 			}
@@ -102,7 +126,9 @@ func spread(
 			continue
 		}
 		for i := range out {
-			part := &protocol.NamedState{Name: c.name, Version: c.version, Union: c.union}
+			part := &protocol.NamedState{
+				Name: c.name, Version: c.version, Union: c.union, Schema: c.schema,
+			}
 			if c.union {
 				part.Elements = c.elements
 			} else {

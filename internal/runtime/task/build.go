@@ -170,7 +170,8 @@ func (t *Task) env(spec *protocol.Operator) *operator.Env {
 		Subtask: t.subtask, Parallelism: t.parallelism, Files: t.config.Files,
 		Logger: t.logger.With(slog.String("operator", spec.Name)),
 		Clock:  t.config.Clock, Counters: &t.counters, Failure: &t.failure,
-		RequestSplit: func() { t.config.Listener.RequestSplit(t.id, uid) },
+		OperatorStates: spec.OperatorStates,
+		RequestSplit:   func() { t.config.Listener.RequestSplit(t.id, uid) },
 	}
 }
 

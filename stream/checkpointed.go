@@ -1,0 +1,98 @@
+package stream
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"slices"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/leat-io/leat/internal/operator"
+	"github.com/leat-io/leat/internal/protocol"
+	"github.com/leat-io/leat/internal/record"
+)
+
+// keepOperatorState learns from a function of step, made for that, what operator state it
+// keeps. Functions that are no CheckpointedFunction keep none.
+func (e *Env) keepOperatorState(step *transformation, function any) {
+	f, ok := function.(CheckpointedFunction)
+	if !ok {
+		return
+	}
+	store := &OperatorStateStore{}
+	err := f.InitializeState(store)
+	if store.err != nil {
+		err = store.err
+	}
+	if err != nil {
+		e.fault(fmt.Errorf("%q: initialize state: %w", step.name, err))
+	}
+	step.operatorStates = store.described()
+}
+
+// checkpointed is the operator state of one subtask.
+type checkpointed struct {
+	env      *operator.Env
+	function CheckpointedFunction // nil: there is none
+	store    OperatorStateStore
+}
+
+// checkpointedOf returns the operator state of a function.
+func checkpointedOf(env *operator.Env, function any) checkpointed {
+	f, _ := function.(CheckpointedFunction)
+	return checkpointed{env: env, function: f}
+}
+
+// open initialises the function.
+func (c *checkpointed) open(restored operator.Restored) error {
+	if c.function == nil {
+		return nil
+	}
+	c.store.restored = restored
+	err := c.function.InitializeState(&c.store)
+	if c.store.err != nil {
+		err = c.store.err
+	}
+	if err != nil {
+		return userFault(c.env, fmt.Errorf("initialize state: %w", err))
+	}
+	c.store.sealed, c.store.restored.List = true, nil
+	declared := c.store.described()
+	for _, list := range restored.List {
+		if list.Schema != "" && len(list.Elements) > 0 && !slices.ContainsFunc(declared,
+			func(d *protocol.NamedState) bool { return d.Name == list.Name }) {
+			c.env.Logger.Warn("operator state is not restored", slog.String("state", list.Name))
+		}
+	}
+	if expected := c.env.OperatorStates; !slices.EqualFunc(declared, expected, sameState) {
+		return userFault(c.env, fmt.Errorf("initialize state: it declares %v, and declared %v "+
+			"when the graph was built; declare the same states every time",
+			namesOf(declared), namesOf(expected)))
+	}
+	return nil
+}
+
+func sameState(a, b *protocol.NamedState) bool { return proto.Equal(a, b) }
+
+func namesOf(states []*protocol.NamedState) []string {
+	names := []string{}
+	for _, s := range states {
+		names = append(names, s.Name)
+	}
+	return names
+}
+
+// snapshot lets the function take part in a checkpoint and encodes its states.
+func (c *checkpointed) snapshot(
+	ctx context.Context, b record.Barrier,
+) ([]*protocol.NamedState, error) {
+	if c.function == nil {
+		return nil, nil
+	}
+	err := c.function.SnapshotState(SnapshotContext{ctx: ctx, checkpoint: b.Checkpoint})
+	if err != nil {
+		return nil, userFault(c.env, fmt.Errorf("snapshot state: %w", err))
+	}
+	return c.store.snapshot(), nil
+}
