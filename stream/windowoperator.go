@@ -3,42 +3,45 @@ package stream
 import (
 	"context"
 	"errors"
-	"math"
 	"slices"
-	"sync/atomic"
 
 	"github.com/leat-io/leat/eventtime"
 	"github.com/leat-io/leat/internal/operator"
 	"github.com/leat-io/leat/internal/record"
+	"github.com/leat-io/leat/state"
 	"github.com/leat-io/leat/state/backend"
 )
 
-// windowAggregate is the head that folds records into one row per key and pane. A pane is a
-// table of its own, named by the end of its window; firing walks it and drops it whole.
+// windowAggregate is the head that folds records into one row per key and slice. A slice is a
+// pane, named by its end; a window that fires puts the rows of its slices together, and a
+// slice whose last window has fired is dropped whole. A tumbling window is one slice.
 type windowAggregate[K, T, A, R any] struct {
-	windowFactory[K, T, A, R]
+	folding[T, A]
+	alignment
+	codec  *state.Codec[A]
 	next   operator.Control
-	record func(R, eventtime.Timestamp)
+	finish func(K, Window, *A) error
 	env    *operator.Env
 	table  backend.TableID
 	keys   keyScratch[T, K]
-	late   *atomic.Uint64
-	add    func(*A, T)
+	late   lateness[T]
 	direct bool // rows are used through *A
 
 	watermark inputWatermark
+	fired     int64          // the last window that fired
 	panes     []backend.Pane // alive, ascending
 	open      map[backend.Pane]backend.Table
 
-	// Scratch of one batch: its panes, the pane number of each record (late when negative),
-	// and the records in pane order, those of pane i from start[i] to start[i+1].
-	inBatch     []backend.Pane
-	number      []int32
-	start       []int32
-	ordered     []int32
-	lateRecords int
-	part        keyPart
-	acc         A
+	// Scratch of one batch: its panes, the pane number of each record (negative for one in no
+	// window), and the records in pane order, those of pane i from start[i] to start[i+1].
+	inBatch []backend.Pane
+	number  []int32
+	start   []int32
+	ordered []int32
+	skipped bool // some are in no window
+	part    keyPart
+	acc     A
+	merging merging[A]
 }
 
 // keyPart is the keys of the records of one pane.
@@ -54,7 +57,9 @@ func (o *windowAggregate[K, T, A, R]) Open(
 ) error {
 	o.open = map[backend.Pane]backend.Table{}
 	o.panes = o.env.Keyed.Panes(o.table, o.panes[:0])
-	return o.watermark.restore(restored)
+	err := o.watermark.restore(restored)
+	o.fired = o.passed(o.watermark.current)
+	return err
 }
 
 // Process folds a batch, pane by pane.
@@ -64,10 +69,10 @@ func (o *windowAggregate[K, T, A, R]) Process(b *record.Batch) error {
 		return err
 	}
 	o.keys.load(items, b)
-	if err := o.assign(b); err != nil {
+	if err := o.assign(items, b); err != nil {
 		return err
 	}
-	if len(o.inBatch) == 1 && o.lateRecords == 0 {
+	if len(o.inBatch) == 1 && !o.skipped {
 		return o.fold(o.inBatch[0], nil, items, b)
 	}
 	o.order()
@@ -80,11 +85,10 @@ func (o *windowAggregate[K, T, A, R]) Process(b *record.Batch) error {
 }
 
 // assign finds the pane of every record and the panes of the batch.
-func (o *windowAggregate[K, T, A, R]) assign(b *record.Batch) error {
-	o.number, o.inBatch = o.number[:0], o.inBatch[:0]
-	size, offset := o.windowed.size, o.windowed.offset
-	number, lateRecords := int32(0), 0
-	var first, end eventtime.Timestamp // of the window found last, empty before
+func (o *windowAggregate[K, T, A, R]) assign(items []T, b *record.Batch) error {
+	o.number, o.inBatch, o.skipped = o.number[:0], o.inBatch[:0], false
+	number := int32(0)
+	var first, end eventtime.Timestamp // of the slice found last, empty before
 	for i := range b.Len {
 		row := rowAt(b.Selection, i)
 		ts := timestampAt(b, row)
@@ -92,14 +96,16 @@ func (o *windowAggregate[K, T, A, R]) assign(b *record.Batch) error {
 			return userFault(o.env, errNoEventTime)
 		}
 		if ts < first || ts >= end {
-			pane := paneOf(ts, size, offset)
-			if eventtime.Timestamp(pane)-1 <= o.watermark.current {
-				o.number = append(o.number, -1)
-				lateRecords++
+			pane := o.pane(ts)
+			if !o.isWanted(pane) {
+				if ts <= o.watermark.current {
+					o.late.take(items[row], ts)
+				}
+				o.number, o.skipped = append(o.number, -1), true
 				continue
 			}
 			end = eventtime.Timestamp(pane)
-			first = end - eventtime.Timestamp(size)
+			first = eventtime.Timestamp(times(o.slice(pane), o.grain, o.shift))
 			number = int32(slices.Index(o.inBatch, pane))
 			if number < 0 {
 				number = int32(len(o.inBatch))
@@ -108,10 +114,14 @@ func (o *windowAggregate[K, T, A, R]) assign(b *record.Batch) error {
 		}
 		o.number = append(o.number, number)
 	}
-	if o.lateRecords = lateRecords; lateRecords > 0 {
-		o.late.Add(uint64(lateRecords))
-	}
 	return nil
+}
+
+// isWanted reports whether a slice has windows that have not fired.
+func (o *windowAggregate[K, T, A, R]) isWanted(pane backend.Pane) bool {
+	slice := o.slice(pane)
+	last := o.last(slice)
+	return last > o.fired && last >= o.first(slice)
 }
 
 var errNoEventTime = errors.New("a record has no event time; " +
@@ -138,23 +148,6 @@ func (o *windowAggregate[K, T, A, R]) order() {
 	}
 	copy(o.start[1:], o.start[:panes])
 	o.start[0] = 0
-}
-
-// paneOf returns the end of the window of a timestamp. The window at the end of time ends
-// there, before its size is reached.
-func paneOf(ts eventtime.Timestamp, size, offset int64) backend.Pane {
-	since := int64(ts)%size - offset // ts - offset may be out of range
-	for since < 0 {
-		since += size
-	}
-	for since >= size {
-		since -= size
-	}
-	left := size - since
-	if int64(ts) > math.MaxInt64-left {
-		return math.MaxInt64
-	}
-	return backend.Pane(int64(ts) + left)
 }
 
 // tableOf returns the table of a pane, making it when it is new.
@@ -187,6 +180,9 @@ func (o *windowAggregate[K, T, A, R]) fold(
 		keys, backend.Insert, rows, o.part.created[:0]); err != nil {
 		return err
 	}
+	if o.begin != nil {
+		return o.foldFromFirst(table, rows, records, items, b.Selection)
+	}
 	if o.direct {
 		o.foldInPlace(table, rows, records, items, b.Selection)
 		return o.env.Failure.Err()
@@ -197,6 +193,27 @@ func (o *windowAggregate[K, T, A, R]) fold(
 	for i, row := range rows {
 		o.codec.Load(table, row, &o.acc)
 		o.add(&o.acc, items[recordAt(records, b.Selection, i)])
+		if err := o.codec.Store(table, row, &o.acc); err != nil {
+			return err
+		}
+	}
+	return o.env.Failure.Err()
+}
+
+// foldFromFirst gives a row that was made the first record instead of zeros.
+func (o *windowAggregate[K, T, A, R]) foldFromFirst(
+	table backend.Table, rows []backend.Row, records []int32, items []T, selection []uint16,
+) error {
+	created := o.part.created
+	for i, row := range rows {
+		item := items[recordAt(records, selection, i)]
+		if len(created) > 0 && int(created[0]) == i {
+			created = created[1:]
+			o.begin(&o.acc, item)
+		} else {
+			o.codec.Load(table, row, &o.acc)
+			o.add(&o.acc, item)
+		}
 		if err := o.codec.Store(table, row, &o.acc); err != nil {
 			return err
 		}
@@ -254,45 +271,6 @@ func (o *windowAggregate[K, T, A, R]) keysOf(records []int32) backend.Keys {
 		}
 	}
 	return backend.Keys{Hashes: p.hashes, Words: p.words, Bytes: p.bytes}
-}
-
-// Watermark fires the windows it has passed, earliest first, then goes on.
-func (o *windowAggregate[K, T, A, R]) Watermark(ts eventtime.Timestamp) {
-	if ts <= o.watermark.current {
-		return
-	}
-	o.watermark.current = ts
-	for len(o.panes) > 0 && eventtime.Timestamp(o.panes[0])-1 <= ts {
-		pane := o.panes[0]
-		if err := o.fire(pane); err != nil {
-			o.env.Failure.Set(err)
-			return
-		}
-		o.panes = slices.Delete(o.panes, 0, 1)
-	}
-	o.next.Watermark(ts)
-}
-
-// fire emits the results of a pane and drops it.
-func (o *windowAggregate[K, T, A, R]) fire(pane backend.Pane) error {
-	table, err := o.tableOf(pane)
-	if err != nil {
-		return err
-	}
-	end := eventtime.Timestamp(pane)
-	window := Window{Start: end - eventtime.Timestamp(o.windowed.size), End: end}
-	failure := o.env.Failure
-	table.Scan(func(row backend.Row) bool {
-		o.codec.Load(table, row, &o.acc)
-		key := keyOf(o.keys.codec, table, row)
-		o.record(o.emit(key, window, &o.acc), end-1)
-		return !failure.Failed()
-	})
-	delete(o.open, pane)
-	if err := failure.Err(); err != nil {
-		return err
-	}
-	return o.env.Keyed.Drop(o.table, pane)
 }
 
 // Status passes the status on.

@@ -40,11 +40,7 @@ type Contents interface {
 
 // ElementAt returns record i. T must be the type of the stream.
 func ElementAt[T any](c Contents, i int) T {
-	at, ok := c.Element(i).(*T)
-	if !ok {
-		panic(fmt.Sprintf("window: the record is %T, not a pointer to %T", c.Element(i), *new(T)))
-	}
-	return *at
+	return *c.Element(i).(*T)
 }
 
 // KeepLast keeps the n records that came last.

@@ -100,11 +100,7 @@ type Context interface {
 
 // Element returns the record that a trigger is asked about. T must be the type of the stream.
 func Element[T any](ctx Context) T {
-	at, ok := ctx.Element().(*T)
-	if !ok {
-		panic(fmt.Sprintf("window: the record is %T, not a pointer to %T", ctx.Element(), *new(T)))
-	}
-	return *at
+	return *ctx.Element().(*T)
 }
 
 // Number is a whole number that a trigger remembers of each key and window under a name.

@@ -1,0 +1,195 @@
+package stream
+
+import (
+	"fmt"
+	"sync/atomic"
+
+	"github.com/leat-io/leat/eventtime"
+	"github.com/leat-io/leat/internal/operator"
+	"github.com/leat-io/leat/internal/protocol"
+	"github.com/leat-io/leat/state"
+)
+
+// Aggregator folds the records of a window into an accumulator A. It must not change itself:
+// all subtasks share it. A is a struct of bools, numbers, strings, []byte and
+// eventtime.Timestamp; it starts as its zero value.
+//
+// Semantics: the add half of Flink's AggregateFunction; the result half is the emit function
+// of Aggregate.
+type Aggregator[T, A any] interface {
+	Add(acc *A, value T)
+}
+
+// MergingAggregator is an Aggregator that can also put two accumulators together. Sessions
+// need one; sliding windows are cheaper with one. See Folding.
+//
+// Semantics: the add and merge halves of Flink's AggregateFunction.
+type MergingAggregator[T, A any] interface {
+	Aggregator[T, A]
+	// Merge adds other, whose records came later if that can be said, to acc. It must
+	// neither change nor keep other.
+	Merge(acc, other *A)
+}
+
+// AggregatorFunc is a function as Aggregator.
+type AggregatorFunc[T, A any] func(acc *A, value T)
+
+// Add calls f.
+func (f AggregatorFunc[T, A]) Add(acc *A, value T) { f(acc, value) }
+
+// Folding makes a MergingAggregator of two functions.
+func Folding[T, A any](
+	add func(acc *A, value T), merge func(acc, other *A),
+) MergingAggregator[T, A] {
+	return foldingFuncs[T, A]{AggregatorFunc[T, A](add), merge}
+}
+
+type foldingFuncs[T, A any] struct {
+	AggregatorFunc[T, A]
+	merge func(acc, other *A)
+}
+
+// Merge calls the function.
+func (f foldingFuncs[T, A]) Merge(acc, other *A) { f.merge(acc, other) }
+
+// folding is how records become an accumulator.
+type folding[T, A any] struct {
+	begin func(acc *A, value T) // with the first record; nil when the zero A will do
+	add   func(acc *A, value T)
+	merge func(acc, other *A) // nil when accumulators cannot be merged
+}
+
+func foldingOf[T, A any](aggregator Aggregator[T, A]) folding[T, A] {
+	f := folding[T, A]{add: aggregator.Add}
+	switch a := aggregator.(type) { // one call instead of two
+	case AggregatorFunc[T, A]:
+		f.add = a
+	case foldingFuncs[T, A]:
+		f.add, f.merge = a.AggregatorFunc, a.merge
+	case MergingAggregator[T, A]:
+		f.merge = a.Merge
+	}
+	return f
+}
+
+func reducing[T any](reduce func(a, b T) T) folding[T, T] {
+	return folding[T, T]{
+		begin: func(acc *T, value T) { *acc = value },
+		add:   func(acc *T, value T) { *acc = reduce(*acc, value) },
+		merge: func(acc, other *T) { *acc = reduce(*acc, *other) },
+	}
+}
+
+// Aggregate folds the records of every key and window, and when the window fires, by default
+// when the watermark passes its end, emits one result, with the window's last millisecond as
+// its timestamp. Records that come too late for all their windows are dropped and counted as
+// "numLateRecordsDropped". In windows of event time a record without it fails the task. uid
+// names the state in checkpoints for ever.
+//
+// Semantics: WindowedStream.aggregate of Flink.
+func Aggregate[K, T, A, R any](
+	w *WindowedStream[K, T], uid string, aggregator Aggregator[T, A],
+	emit func(key K, window Window, acc *A) R,
+) *DataStream[R] {
+	return fold(w, "aggregate", uid, foldingOf(aggregator), windowEnd[K, A, R]{emit: emit})
+}
+
+// Reduce is Aggregate with the records of a window put together two by two: what it emits is
+// a record too. reduce must be associative. T is a type that state can hold, as A of an
+// Aggregator.
+//
+// Semantics: WindowedStream.reduce of Flink.
+func Reduce[K, T any](
+	w *WindowedStream[K, T], uid string, reduce func(a, b T) T,
+) *DataStream[T] {
+	return fold(w, "reduce", uid, reducing(reduce), windowEnd[K, T, T]{
+		emit: func(_ K, _ Window, acc *T) T { return *acc },
+	})
+}
+
+// fold adds the operator that suits.
+func fold[K, T, A, R any](
+	w *WindowedStream[K, T], what, uid string, f folding[T, A], end windowEnd[K, A, R],
+) *DataStream[R] {
+	k := w.keyed
+	codec, err := state.NewCodec[A]()
+	if err != nil {
+		k.env.fault(fmt.Errorf("%s %q: accumulator: %w", what, uid, err))
+	}
+	if a := w.cut.aligned; !a.tumbles() && (f.merge == nil || !a.slicesFit()) {
+		k.env.fault(fmt.Errorf("%s %q: sliding windows need a MergingAggregator, see "+
+			"stream.Folding, and size and slide with a common divisor of 2 ms or more", what, uid))
+	}
+	t := k.next(uid, w.title(uid), windowFactory[K, T, A, R]{
+		windowed: w, folding: f, end: end, codec: codec,
+	})
+	if err == nil {
+		t.descriptors = []*protocol.StateDescriptor{{
+			Name: "window-contents", Kind: fmt.Sprintf("window-aggregate(%v)", w.cut.aligned),
+			KeySchema: k.name, ValueSchema: codec.Layout().Describe(), HashId: 1,
+		}}
+	}
+	return newStream[R](k.env, t)
+}
+
+// windowEnd makes results of the accumulators of windows that fire.
+type windowEnd[K, A, R any] struct {
+	emit func(K, Window, *A) R
+}
+
+// lateness is what becomes of late records.
+type lateness[T any] struct {
+	dropped *atomic.Uint64
+	side    func(T, eventtime.Timestamp) // nil: they are dropped
+}
+
+func (l *lateness[T]) take(value T, ts eventtime.Timestamp) {
+	if l.side != nil {
+		l.side(value, ts)
+		return
+	}
+	l.dropped.Add(1)
+}
+
+func latenessOf[T any](tag *OutputTag[T], env *operator.Env) (lateness[T], error) {
+	l := lateness[T]{dropped: env.Counters.Counter("numLateRecordsDropped")}
+	if tag == nil {
+		return l, nil
+	}
+	link, err := tag.linkOf(env)
+	if l.side = func(T, eventtime.Timestamp) {}; link != nil {
+		l.side = link.Record
+	}
+	return l, err
+}
+
+// windowFactory makes operators that keep accumulators by slice.
+type windowFactory[K, T, A, R any] struct {
+	windowed *WindowedStream[K, T]
+	folding  folding[T, A]
+	end      windowEnd[K, A, R]
+	codec    *state.Codec[A]
+}
+
+// New makes the operator of one subtask.
+func (f windowFactory[K, T, A, R]) New(
+	env *operator.Env, _ []byte, next any,
+) (operator.Built, error) {
+	out, k := linkOf[R](next), f.windowed.keyed
+	o := &windowAggregate[K, T, A, R]{
+		folding: f.folding, alignment: f.windowed.cut.aligned, codec: f.codec,
+		next: out.Control, env: env, keys: k.scratch(),
+		direct: f.codec.InPlace(),
+	}
+	var err error
+	if o.late, err = latenessOf(f.windowed.late, env); err != nil {
+		return operator.Built{}, err
+	}
+	emit, record := f.end.emit, out.Record
+	o.finish = func(key K, w Window, acc *A) error {
+		record(emit(key, w, acc), w.MaxTimestamp())
+		return nil
+	}
+	o.table, err = env.Keyed.Declare(f.codec.Row(k.codec.Words()))
+	return operator.Built{Operator: o}, err
+}
