@@ -102,10 +102,10 @@ func (l List[T]) Clear() {
 	if c.codec == nil {
 		return
 	}
+	c.rewrites++
 	cursor := &c.d.cursor
 	if cursor.Table.Elements(cursor.Row, c.number) > 0 {
 		c.d.fail(cursor.Table.Clear(cursor.Row, c.number))
-		c.rewrites++
 	}
 }
 

@@ -245,6 +245,7 @@ func (c *mapCell[K, V]) meet(key, entry []byte) bool {
 	lastUse, now := int64(binary.LittleEndian.Uint64(entry)), c.d.cursor.Now
 	if c.expired(lastUse, now) {
 		c.remove(key)
+		c.writes++
 		return c.show
 	}
 	if c.onRead && lastUse != now {

@@ -108,7 +108,15 @@ func (c *mapCell[K, V]) scan(w walk, f func(key, entry []byte) bool) {
 			if i == chunk.len()-1 {
 				chunk.pass(key, w.back)
 			}
-			if (w.silent || c.millis == 0 || c.meet(key, entry)) && !f(key, entry) {
+			if c.millis != 0 && !w.silent {
+				before := c.writes
+				visible := c.meet(key, entry)
+				writes += c.writes - before // the rest of the chunk is as it was
+				if !visible {
+					continue
+				}
+			}
+			if !f(key, entry) {
 				return
 			}
 			if c.writes != writes {

@@ -53,8 +53,10 @@ func randomPart(r *rand.Rand, v reflect.Value) {
 	case reflect.Slice:
 		v.SetBytes([]byte(randomOctets(r)))
 	case reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64, reflect.Int:
-		v.SetInt([]int64{0, 1, -1, math.MinInt64, math.MaxInt64, 300, int64(r.Uint64())}[r.IntN(7)] >>
-			(64 - v.Type().Bits()))
+		v.SetInt(
+			[]int64{0, 1, -1, math.MinInt64, math.MaxInt64, 300, int64(r.Uint64())}[r.IntN(7)] >>
+				(64 - v.Type().Bits()),
+		)
 	case reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64, reflect.Uint:
 		v.SetUint([]uint64{0, 1, math.MaxUint64, 1 << 63, r.Uint64()}[r.IntN(5)] >>
 			(64 - v.Type().Bits()))

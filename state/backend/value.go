@@ -46,7 +46,8 @@ func AppendValue(dst []byte, layout RowLayout, fixed []byte, values func(slot in
 
 // SplitValue takes the serial form of a row's value apart: fixed is the fixed part, of
 // SerialFixed bytes, whose variable slots hold lengths and must be overwritten in the copy
-// that is kept; vars has the bytes of every slot. All alias value. It fails when the lengths do not add up.
+// that is kept; vars has the bytes of every slot. All alias value. It fails when the lengths
+// do not add up.
 func SplitValue(layout RowLayout, value []byte) (fixed []byte, vars [][]byte, err error) {
 	return AppendSplit(nil, layout, value)
 }
