@@ -27,10 +27,12 @@ type Env struct {
 	args        []string
 	argsRead    bool
 	restoreFrom string
+	restoreAt   time.Time
 	require     bool
 	allowLost   bool
 	stop        <-chan struct{}
 	progress    func(Progress)
+	onStart     []func(*Controller)
 
 	transformations []*transformation
 	faults          []error
@@ -92,11 +94,20 @@ func (e *Env) UnreadArgs() []string {
 }
 
 // Restore says where the job starts from: "" for a fresh start, "latest" for the newest
-// checkpoint under its name, else the directory of a checkpoint or its metadata file.
-func (e *Env) Restore(from string) { e.restoreFrom = from }
+// checkpoint under its name, else the directory of a checkpoint or savepoint or its metadata
+// file. The configuration key execution.state-recovery.path says it too and gives way.
+func (e *Env) Restore(from string) { e.restoreFrom, e.restoreAt = from, time.Time{} }
+
+// RestoreAt starts the job from the newest of its retained checkpoints, and of its savepoints in
+// execution.checkpointing.savepoint-dir, that was triggered at or before a time. What is newer
+// stays, and what the sinks have committed for it too.
+func (e *Env) RestoreAt(at time.Time) { e.restoreFrom, e.restoreAt = "", at }
 
 // Restored reports whether the job was told to start from a checkpoint.
-func (e *Env) Restored() bool { return e.restoreFrom != "" }
+func (e *Env) Restored() bool {
+	path, err := RestorePath.Get(e.settings)
+	return e.restoreFrom != "" || !e.restoreAt.IsZero() || err == nil && path != ""
+}
 
 // RequireState refuses to start empty when Restore("latest") finds no checkpoint.
 func (e *Env) RequireState() { e.require = true }
@@ -151,7 +162,7 @@ type CheckpointFigures struct {
 
 // Result says how a job ended.
 type Result struct {
-	// Status is FINISHED, CANCELED, SUSPENDED (stopped cleanly, can be continued) or FAILED.
+	// Status is FINISHED (all input handled, or stopped with a savepoint), CANCELED, SUSPENDED (stopped cleanly, can be continued) or FAILED.
 	Status string
 	JobID  string // 32 hexadecimal digits
 	// Lineage, 8 hexadecimal digits, is shared by a fresh start and all that was restored
@@ -159,8 +170,12 @@ type Result struct {
 	Lineage    string
 	Generation uint64 // fencing number of this run
 	Restored   uint64 // the checkpoint it started from, 0 = none
-	Checkpoint uint64 // the newest completed checkpoint of this run, 0 = none
-	Last       Progress
+	// Checkpoint is the newest completed checkpoint of this run, or the savepoint that ended
+	// it; 0 = none.
+	Checkpoint uint64
+	// Savepoint is the URI of the savepoint that ended the job, "" for none.
+	Savepoint string
+	Last      Progress
 	// Checkpoints are the completed checkpoints of this run, oldest first, the last 300.
 	Checkpoints []CheckpointFigures
 	// Counters are the operators' counters summed over subtasks, by "uid.name".
@@ -207,10 +222,17 @@ func (e *Env) job() (*mini.Job, error) {
 	job := &mini.Job{
 		Graph: plan.graph, Registry: plan.registry, Name: e.name,
 		Settings: e.settings.Map(), Files: e.files, Logger: e.logger, Clock: clock.Real(),
-		Restore: e.restoreFrom, RequireState: e.require, AllowNonRestored: e.allowLost,
-		Stop: e.stop,
+		Restore: e.restoreFrom, RestoreAt: e.restoreAt, RequireState: e.require,
+		AllowNonRestored: e.allowLost, Stop: e.stop,
 	}
 	plan.options.apply(job)
+	if e.onStart != nil {
+		job.OnStart = func(control *mini.Control) {
+			for _, f := range e.onStart {
+				f(&Controller{control: control, graph: plan.graph})
+			}
+		}
+	}
 	if e.progress != nil {
 		job.Progress = func(p mini.Progress) { e.progress(progressOf(plan.graph, p)) }
 	}
@@ -268,7 +290,7 @@ func resultOf(g *protocol.JobGraph, r *mini.Result) *Result {
 	}
 	return &Result{
 		Status: r.Status, JobID: r.JobID, Lineage: r.Lineage, Generation: r.Generation,
-		Restored: r.Restored, Checkpoint: r.Checkpoint, Last: progressOf(g, r.Final),
+		Restored: r.Restored, Checkpoint: r.Checkpoint, Savepoint: r.Savepoint, Last: progressOf(g, r.Final),
 		Counters: r.Counters, Checkpoints: checkpointsOf(r),
 	}
 }
