@@ -1,0 +1,194 @@
+package timer
+
+// bucket holds timers of some stretch of time: runs, oldest first, and a log of operations
+// made since.
+type bucket struct {
+	runs []run
+	log  records
+	// first and last bound the times of all operations.
+	first, last uint64
+	newest      uint16 // version
+	deletes     bool   // the log or a run holds deletions
+	mark        mark
+}
+
+// run is sorted in firing order and has at most a deletion and a registration, in this order,
+// for each timer. A deletion is for a timer in an older run.
+type run struct {
+	records
+	pos int // records before it are gone
+}
+
+func (r *run) left() int { return r.n - r.pos }
+
+func (b *bucket) len() int {
+	n := b.log.n
+	for i := range b.runs {
+		n += b.runs[i].left()
+	}
+	return n
+}
+
+// leastLog is how many operations a log takes before they are sorted.
+const leastLog = chunkRecords
+
+// appended notes that a record was added to the log.
+func (b *bucket) appended(rec []uint64) {
+	b.first, b.last = min(b.first, rec[0]), max(b.last, rec[0])
+	b.newest = max(b.newest, versionOf(rec))
+	b.deletes = b.deletes || deletes(rec)
+}
+
+// full reports whether the log has grown as large as all else.
+func (b *bucket) full() bool {
+	if b.log.n < leastLog {
+		return false
+	}
+	return 2*b.log.n >= b.len()
+}
+
+// group is what operations on one timer come to: perhaps a deletion of what was there before,
+// then perhaps a registration.
+type group struct {
+	deleted, registered     bool
+	deletedIn, registeredIn uint16
+}
+
+// apply adds an operation to a group. A timer that was registered in an earlier version than
+// that of its deletion was there when a snapshot began.
+func (s *Service) apply(g *group, r *records, rec []uint64) {
+	version := versionOf(rec)
+	if !deletes(rec) {
+		if g.registered {
+			s.timers--
+		} else {
+			g.registered, g.registeredIn = true, version
+		}
+		return
+	}
+	if g.registered {
+		s.timers--
+		if g.registeredIn < version {
+			s.gone(r, rec, version)
+		}
+		g.registered = false
+	}
+	if !g.deleted {
+		g.deleted, g.deletedIn = true, version
+	}
+}
+
+// put writes a group to a run. The oldest run of a bucket has no use for deletions.
+func (s *Service) put(g group, to *records, r *records, rec []uint64, oldest bool) {
+	if g.deleted && !oldest {
+		to.add(&s.memory, r, rec, operation(rec[1], g.deletedIn, true))
+	}
+	if g.registered {
+		to.add(&s.memory, r, rec, operation(rec[1], g.registeredIn, false))
+	}
+}
+
+// seal sorts the log of a bucket into a run, and merges runs so that each is more than twice
+// as large as the next.
+func (s *Service) seal(b *bucket) {
+	if b.log.n == 0 {
+		return
+	}
+	s.push(b)
+	next := run{records: s.sorted(&b.log, len(b.runs) == 0)}
+	b.log.discard(&s.memory)
+	for len(b.runs) > 0 {
+		last := &b.runs[len(b.runs)-1]
+		if last.left() > 2*next.n {
+			break
+		}
+		merged := run{records: s.merge(last, &next, len(b.runs) == 1)}
+		last.discard(&s.memory)
+		next.discard(&s.memory)
+		b.runs, next = b.runs[:len(b.runs)-1], merged
+	}
+	if next.n > 0 {
+		b.runs = append(b.runs, next)
+	}
+	b.measure()
+}
+
+// measure computes the bounds anew.
+func (b *bucket) measure() {
+	b.first, b.last, b.deletes = 1<<64-1, 0, len(b.runs) > 1
+	for i := range b.runs {
+		r := &b.runs[i]
+		b.first, b.last = min(b.first, r.at(r.pos)[0]), max(b.last, r.at(r.n - 1)[0])
+	}
+}
+
+// sorted makes a run of a log.
+func (s *Service) sorted(log *records, oldest bool) records {
+	out := records{shape: log.shape}
+	significant, exact, sorted := s.sorter.load(log)
+	if !sorted {
+		s.sorter.sort(significant, exact, func(a, b uint32) int {
+			return compare(log, log.at(int(a)), log, log.at(int(b)))
+		})
+	}
+	items := s.sorter.items
+	for from := 0; from < len(items); {
+		var g group
+		rec, to := log.at(int(items[from].at)), from
+		for ; to < len(items) && items[to].prefix == items[from].prefix; to++ {
+			next := log.at(int(items[to].at))
+			if !exact && to > from && compare(log, rec, log, next) != 0 {
+				break
+			}
+			s.apply(&g, log, next)
+		}
+		s.put(g, &out, log, rec, oldest)
+		from = to
+	}
+	return out
+}
+
+// merge makes one run of two.
+func (s *Service) merge(older, newer *run, oldest bool) records {
+	out := records{shape: older.shape}
+	i, j := older.pos, newer.pos
+	for i < older.n || j < newer.n {
+		c := -1
+		switch {
+		case i == older.n:
+			c = 1
+		case j < newer.n:
+			c = compare(&older.records, older.at(i), &newer.records, newer.at(j))
+		}
+		var g group
+		from, rec := &older.records, []uint64(nil)
+		if c <= 0 {
+			rec = older.at(i)
+			i = s.applyAll(&g, older, i)
+		}
+		if c >= 0 {
+			if c > 0 {
+				from, rec = &newer.records, newer.at(j)
+			}
+			j = s.applyAll(&g, newer, j)
+		}
+		s.put(g, &out, from, rec, oldest)
+	}
+	return out
+}
+
+// applyAll adds the operations of a run on the timer of its i-th record to a group, and
+// returns where the next timer is.
+func (s *Service) applyAll(g *group, r *run, i int) int {
+	rec := r.at(i)
+	s.apply(g, &r.records, rec)
+	i++
+	// A deletion may have a registration behind it.
+	if deletes(rec) && i < r.n {
+		if next := r.at(i); !deletes(next) && compare(&r.records, rec, &r.records, next) == 0 {
+			s.apply(g, &r.records, next)
+			i++
+		}
+	}
+	return i
+}

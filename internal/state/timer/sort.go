@@ -1,0 +1,176 @@
+package timer
+
+import (
+	"cmp"
+	"encoding/binary"
+	"math/bits"
+	"slices"
+)
+
+// item stands for a record while records are sorted. The order of prefixes is that of the
+// records, but different records may have one prefix.
+type item struct {
+	prefix uint64
+	at     uint32
+}
+
+// sorter sorts records through their prefixes. It keeps its memory.
+type sorter struct {
+	items, spare []item
+}
+
+const (
+	digitBits     = 11
+	leastRadix    = 256 // items; fewer are sorted by comparing
+	mostInsertion = 16
+)
+
+// sort puts s.items, which are in the order of at, in that of compare and, among equal ones, of
+// at. Only the top
+// significant bits of prefixes differ; exact says that equal prefixes are equal records.
+func (s *sorter) sort(significant int, exact bool, compare func(a, b uint32) int) {
+	n := len(s.items)
+	if n < 2 {
+		return
+	}
+	compareItems := func(a, b item) int {
+		if a.prefix != b.prefix {
+			return cmp.Compare(a.prefix, b.prefix)
+		}
+		if !exact {
+			if c := compare(a.at, b.at); c != 0 {
+				return c
+			}
+		}
+		return cmp.Compare(a.at, b.at)
+	}
+	if n < leastRadix {
+		slices.SortFunc(s.items, compareItems)
+		return
+	}
+	// Enough bits to tell most records apart; the rest is done by comparing.
+	passes := (bits.Len(uint(n)) + digitBits/2 + digitBits - 1) / digitBits
+	top := min(significant, passes*digitBits)
+	s.radix(top)
+	if top == significant && exact {
+		return
+	}
+	for from := 0; from < n; {
+		to, head := from+1, s.items[from].prefix>>(64-top)
+		for to < n && s.items[to].prefix>>(64-top) == head {
+			to++
+		}
+		if to-from > 1 {
+			sortFew(s.items[from:to], compareItems)
+		}
+		from = to
+	}
+}
+
+func sortFew(items []item, compare func(a, b item) int) {
+	if len(items) > mostInsertion {
+		slices.SortFunc(items, compare)
+		return
+	}
+	for i := 1; i < len(items); i++ {
+		for j := i; j > 0 && compare(items[j], items[j-1]) < 0; j-- {
+			items[j], items[j-1] = items[j-1], items[j]
+		}
+	}
+}
+
+// radix sorts by the top bits of prefixes, stable.
+func (s *sorter) radix(top int) {
+	s.spare = slices.Grow(s.spare[:0], len(s.items))[:len(s.items)]
+	var counts [1 << digitBits]uint32
+	for done := 0; done < top; done += digitBits {
+		width := min(digitBits, top-done)
+		shift := uint(64 - top + done)
+		mask := uint64(1)<<width - 1
+		clear(counts[:mask+1])
+		for i := range s.items {
+			counts[s.items[i].prefix>>shift&mask]++
+		}
+		if counts[s.items[0].prefix>>shift&mask] == uint32(len(s.items)) {
+			continue
+		}
+		sum := uint32(0)
+		for i, n := range counts[:mask+1] {
+			counts[i] = sum
+			sum += n
+		}
+		for _, it := range s.items {
+			digit := it.prefix >> shift & mask
+			s.spare[counts[digit]] = it
+			counts[digit]++
+		}
+		s.items, s.spare = s.spare, s.items
+	}
+}
+
+// load makes items of all records for firing order, and returns what sort wants to know.
+// sorted says that there is nothing to sort.
+func (s *sorter) load(r *records) (significant int, exact, sorted bool) {
+	s.items = slices.Grow(s.items[:0], r.n)[:r.n]
+	low, high := r.at(0)[0], r.at(0)[0]
+	first, differ := r.keyHead(r.at(0), 0), uint64(0)
+	common := r.commonPrefix()
+	if common > 0 {
+		first = r.keyHead(r.at(0), common)
+	}
+	for i := range r.n {
+		rec := r.at(i)
+		low, high = min(low, rec[0]), max(high, rec[0])
+		head := r.keyHead(rec, common)
+		differ |= head ^ first
+		s.items[i] = item{prefix: head, at: uint32(i)}
+	}
+	timeBits, same := bits.Len64(high-low), bits.LeadingZeros64(differ)
+	significant = min(64, timeBits+64-same)
+	exact = r.shape.keyWords == 1 && r.shape.namespaceWords == 0 && timeBits+64-same <= 64
+	sorted = true
+	for i := range s.items {
+		it := &s.items[i]
+		it.prefix = (r.at(i)[0]-low)<<(64-timeBits) | it.prefix<<same>>timeBits
+		if i > 0 && (it.prefix < s.items[i-1].prefix ||
+			!exact && it.prefix == s.items[i-1].prefix) {
+			sorted = false
+		}
+	}
+	return significant, exact, sorted
+}
+
+// keyHead returns eight bytes of a key, from an offset on, so that the order of heads is that
+// of keys.
+func (r *records) keyHead(rec []uint64, skip int) uint64 {
+	if r.shape.keyWords > 0 {
+		return bits.ReverseBytes64(rec[2])
+	}
+	key := r.arena.bytes(rec[2])[skip:]
+	if len(key) >= 8 {
+		return binary.BigEndian.Uint64(key)
+	}
+	var head [8]byte
+	copy(head[:], key)
+	return binary.BigEndian.Uint64(head[:])
+}
+
+// commonPrefix is the number of bytes that all keys without fixed form begin with.
+func (r *records) commonPrefix() int {
+	if r.shape.keyWords > 0 {
+		return 0
+	}
+	first := r.arena.bytes(r.at(0)[2])
+	common := len(first)
+	for i := 1; i < r.n && common > 0; i++ {
+		key := r.arena.bytes(r.at(i)[2])
+		common = min(common, len(key))
+		for j := range common {
+			if key[j] != first[j] {
+				common = j
+				break
+			}
+		}
+	}
+	return common
+}
