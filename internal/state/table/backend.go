@@ -6,6 +6,9 @@ import (
 	"slices"
 	"unsafe"
 
+	"github.com/leat-io/leat/internal/state/ordered"
+	"github.com/leat-io/leat/internal/state/timer"
+	"github.com/leat-io/leat/internal/state/version"
 	"github.com/leat-io/leat/state/backend"
 	"github.com/leat-io/leat/types"
 )
@@ -18,10 +21,12 @@ type limits struct {
 	segmentBits  int    // log2 of the index slots of a full segment
 	segmentBytes int    // rows of a full segment
 	firstVersion uint16 // state version of an empty backend
+	ordered      ordered.Limits
 }
 
 var defaultLimits = limits{
 	segmentBits: segmentBits, segmentBytes: segmentBytes, firstVersion: 1,
+	ordered: ordered.DefaultLimits,
 }
 
 // Factory makes row table backends. The zero Factory is ready for use.
@@ -39,7 +44,8 @@ func newBackend(l limits) *Backend {
 	if l == (limits{}) {
 		l = defaultLimits
 	}
-	b := &Backend{limits: l, cur: l.firstVersion}
+	b := &Backend{limits: l, shared: ordered.NewShared(l.ordered)}
+	b.versions.Current = l.firstVersion
 	b.pool.bytes = &b.memoryBytes
 	b.memoryBytes = backendBytes
 	return b
@@ -53,15 +59,14 @@ type Backend struct {
 	limits      limits
 	tables      []declared
 	pool        pool
-	memoryBytes int64
+	memoryBytes int64           // of rows, values, copies and undo log
+	shared      *ordered.Shared // of all collections
 	closed      bool
 
-	// State versions: confirmed < cur; every pending one lies between.
-	cur       uint16
-	confirmed uint16
-	pending   []pendingVersion // ascending
-	snapshot  *snapshot        // from Begin to Release
-	blocks    []unsafe.Pointer // of released logs, for the next
+	versions version.Versions // Confirmed < Current; every pending one lies between
+	pending  []pendingVersion // ascending
+	snapshot *snapshot        // from Begin to Release
+	blocks   []unsafe.Pointer // of released logs, for the next
 }
 
 // pendingVersion is the state version of a checkpoint that may still be confirmed.
@@ -70,17 +75,27 @@ type pendingVersion struct {
 	version    uint16
 }
 
+// declared is what a table number stands for: the rows of a table, a collection of the rows
+// of another, or timers.
 type declared struct {
-	shape *shape
-	panes []paneTable // ascending
+	shape      *shape
+	panes      []paneTable     // ascending; of the rows only
+	rows       backend.TableID // where the rows of a collection are; else its own number
+	collection int             // -1: not a collection
+	timers     *timer.Service  // nil: no timers
 }
+
+// hasRows reports whether the number is that of rows.
+func (d *declared) hasRows() bool { return d.collection < 0 && d.timers == nil }
 
 type paneTable struct {
 	pane  backend.Pane
 	table *Table
 }
 
-// Declare adds a table.
+const maxTables = 1 << 16
+
+// Declare adds a table, and one for each collection of its rows.
 func (b *Backend) Declare(layout backend.RowLayout) (backend.TableID, error) {
 	if b.closed {
 		return 0, errClosed
@@ -88,12 +103,44 @@ func (b *Backend) Declare(layout backend.RowLayout) (backend.TableID, error) {
 	if err := layout.Validate(); err != nil {
 		return 0, fmt.Errorf("table: declare: %w", err)
 	}
-	if len(b.tables) > 1<<16-1 {
+	if len(b.tables)+len(layout.Collections) >= maxTables {
 		return 0, fmt.Errorf("table: declare: %d tables already", len(b.tables))
 	}
 	layout.VarSlots = slices.Clone(layout.VarSlots)
-	b.tables = append(b.tables, declared{shape: newShape(layout)})
-	return backend.TableID(len(b.tables) - 1), nil
+	layout.Collections = slices.Clone(layout.Collections)
+	id, sh := backend.TableID(len(b.tables)), newShape(layout)
+	for i := -1; i < len(layout.Collections); i++ {
+		b.tables = append(b.tables, declared{shape: sh, rows: id, collection: i})
+	}
+	return id, nil
+}
+
+// DeclareTimers adds a service of timers.
+func (b *Backend) DeclareTimers(layout backend.TimerLayout) (backend.TableID, error) {
+	if b.closed {
+		return 0, errClosed
+	}
+	if err := layout.Validate(); err != nil {
+		return 0, fmt.Errorf("table: declare timers: %w", err)
+	}
+	if len(b.tables) >= maxTables {
+		return 0, fmt.Errorf("table: declare timers: %d tables already", len(b.tables))
+	}
+	id := backend.TableID(len(b.tables))
+	b.tables = append(b.tables, declared{rows: id, collection: -1,
+		timers: timer.New(layout, &b.versions)})
+	return id, nil
+}
+
+// Timers returns a service of timers.
+func (b *Backend) Timers(id backend.TableID) (backend.Timers, error) {
+	if err := b.check(id); err != nil {
+		return nil, err
+	}
+	if b.tables[id].timers == nil {
+		return nil, fmt.Errorf("table: table %d holds no timers", id)
+	}
+	return b.tables[id].timers, nil
 }
 
 var errClosed = fmt.Errorf("table: backend is closed")
@@ -126,6 +173,9 @@ func (b *Backend) Table(id backend.TableID, pane backend.Pane) (backend.Table, e
 	if err := b.check(id); err != nil {
 		return nil, err
 	}
+	if !b.tables[id].hasRows() {
+		return nil, fmt.Errorf("table: table %d has no rows of its own", id)
+	}
 	return b.table(id, pane), nil
 }
 
@@ -144,7 +194,10 @@ func (b *Backend) Panes(id backend.TableID, dst []backend.Pane) []backend.Pane {
 	if b.check(id) != nil {
 		return dst
 	}
-	for _, p := range b.tables[id].panes {
+	if b.tables[id].timers != nil {
+		return append(dst, backend.NoPane)
+	}
+	for _, p := range b.tables[b.tables[id].rows].panes {
 		dst = append(dst, p.pane)
 	}
 	return dst
@@ -157,6 +210,9 @@ func (b *Backend) Drop(id backend.TableID, pane backend.Pane) error {
 		return err
 	}
 	d := &b.tables[id]
+	if !d.hasRows() {
+		return fmt.Errorf("table: drop pane: table %d has no rows of its own", id)
+	}
 	i, found := d.search(pane)
 	if !found {
 		return nil
@@ -171,12 +227,24 @@ func (b *Backend) Drop(id backend.TableID, pane backend.Pane) error {
 		b.snapshot.dropped = append(b.snapshot.dropped, t)
 	} else {
 		t.discardArena()
+		t.discardStores()
 	}
 	return nil
 }
 
 // MemoryBytes is what state, copies and undo log occupy now, pooled pages included.
-func (b *Backend) MemoryBytes() int64 { return b.memoryBytes }
+func (b *Backend) MemoryBytes() int64 {
+	if b.closed {
+		return 0
+	}
+	total := b.memoryBytes + b.shared.MemoryBytes()
+	for i := range b.tables {
+		if service := b.tables[i].timers; service != nil {
+			total += service.MemoryBytes()
+		}
+	}
+	return total
+}
 
 // Close frees everything. Parts that are being read stay readable.
 func (b *Backend) Close() error {
@@ -193,8 +261,9 @@ func (b *Backend) Confirm(checkpoint uint64) {
 		if s := b.snapshot; s != nil && s.checkpoint == checkpoint && !s.done {
 			return
 		}
-		b.confirmed = p.version
+		b.versions.Confirmed = p.version
 		b.pending = slices.Delete(b.pending, 0, i+1)
+		b.stores(func(_ backend.PaneID, _ *Table, s version.Store) { s.Confirmed() })
 		return
 	}
 }
@@ -206,43 +275,69 @@ func (b *Backend) forget(checkpoint uint64) {
 	})
 }
 
-// all calls f for every pane.
+// all calls f for every pane of rows.
 func (b *Backend) all(f func(id backend.TableID, pane backend.Pane, t *Table)) {
-	for id, d := range b.tables {
-		for _, p := range d.panes {
+	for id := range b.tables {
+		for _, p := range b.tables[id].panes {
 			f(backend.TableID(id), p.pane, p.table)
 		}
 	}
 }
 
-// Restore inserts entries into a pane as clean rows.
+// stores calls f for everything that lies beside rows, in the order of (table, pane): the
+// collections of each pane, with its table, and timers.
+func (b *Backend) stores(f func(id backend.PaneID, t *Table, s version.Store)) {
+	for id := range b.tables {
+		d := &b.tables[id]
+		if d.timers != nil {
+			f(backend.PaneID{Table: backend.TableID(id), Pane: backend.NoPane}, nil, d.timers)
+		}
+		if d.collection < 0 {
+			continue
+		}
+		for _, p := range b.tables[d.rows].panes {
+			paneID := backend.PaneID{Table: backend.TableID(id), Pane: p.pane}
+			f(paneID, p.table, p.table.stores[d.collection])
+		}
+	}
+}
+
+// Restore inserts entries into a pane as clean ones.
 func (b *Backend) Restore(
 	id backend.TableID, pane backend.Pane, bounds types.HashRange, entries backend.Entries,
 ) error {
 	if err := b.check(id); err != nil {
 		return err
 	}
-	t := b.table(id, pane)
-	if t.changed == 0 {
-		t.born = 0
-	}
-	if err := t.restore(bounds, entries); err != nil {
+	if err := b.restore(id, pane, bounds, entries); err != nil {
 		return fmt.Errorf("table: restore table %d, pane %d: %w", id, pane, err)
 	}
 	return nil
+}
+
+func (b *Backend) restore(
+	id backend.TableID, pane backend.Pane, bounds types.HashRange, entries backend.Entries,
+) error {
+	d := &b.tables[id]
+	if d.timers != nil {
+		if pane != backend.NoPane {
+			return fmt.Errorf("timers in a pane")
+		}
+		return restoreStore(d.timers, bounds, entries)
+	}
+	t := b.table(d.rows, pane)
+	if t.changed == 0 {
+		t.born = 0
+	}
+	if d.collection < 0 {
+		return t.restore(bounds, entries)
+	}
+	store := t.stores[d.collection]
+	defer store.EndRestore()
+	return restoreStore(store, bounds, entries)
 }
 
 var (
 	_ backend.Factory = Factory{}
 	_ backend.Backend = (*Backend)(nil)
 )
-
-// DeclareTimers adds a service of timers.
-func (b *Backend) DeclareTimers(backend.TimerLayout) (backend.TableID, error) {
-	return 0, fmt.Errorf("table: timers are not kept yet")
-}
-
-// Timers returns a service of timers.
-func (b *Backend) Timers(backend.TableID) (backend.Timers, error) {
-	return nil, fmt.Errorf("table: timers are not kept yet")
-}

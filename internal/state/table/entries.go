@@ -94,7 +94,7 @@ func (e *entries) entry() backend.Entry {
 		return out
 	}
 	fixed := raw(e.row, sh.fixedAt, uintptr(sh.layout.FixedBytes))
-	if len(sh.varAt) == 0 {
+	if len(sh.varAt)+len(sh.layout.Collections) == 0 {
 		out.Value = fixed
 		return out
 	}

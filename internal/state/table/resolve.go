@@ -123,7 +123,7 @@ func (t *Table) verify(keys *backend.Keys, from int, rows []backend.Row, mode ba
 }
 
 func (t *Table) verifyOne(words []uint64, rows []backend.Row, mode backend.Mode) int {
-	sc, cur, fixedAt := &t.b.scratch, t.b.cur, backend.Row(t.shape.fixedAt)
+	sc, cur, fixedAt := &t.b.scratch, t.b.versions.Current, backend.Row(t.shape.fixedAt)
 	misses := 0
 	words = words[:len(rows)]
 	for i, start := range rows {
@@ -147,7 +147,7 @@ func (t *Table) verifyOne(words []uint64, rows []backend.Row, mode backend.Mode)
 }
 
 func (t *Table) verifyTwo(words []uint64, rows []backend.Row, mode backend.Mode) int {
-	sc, cur, fixedAt := &t.b.scratch, t.b.cur, backend.Row(t.shape.fixedAt)
+	sc, cur, fixedAt := &t.b.scratch, t.b.versions.Current, backend.Row(t.shape.fixedAt)
 	misses := 0
 	for i, start := range rows {
 		if start != 0 {
@@ -188,7 +188,7 @@ func (t *Table) touchKeys(rows []backend.Row) {
 
 func (t *Table) verifyBytes(keys [][]byte, rows []backend.Row, mode backend.Mode) int {
 	t.touchKeys(rows)
-	sc, cur, fixedAt := &t.b.scratch, t.b.cur, backend.Row(t.shape.fixedAt)
+	sc, cur, fixedAt := &t.b.scratch, t.b.versions.Current, backend.Row(t.shape.fixedAt)
 	misses := 0
 	for i, start := range rows {
 		if start != 0 {
@@ -222,7 +222,7 @@ func (t *Table) settle(
 	row, slot := t.find(s, hash, k)
 	switch {
 	case row != nil && headerOf(row).flags&flagLive != 0:
-		if mode == backend.Insert && headerOf(row).version != t.b.cur {
+		if mode == backend.Insert && headerOf(row).version != t.b.versions.Current {
 			t.change(row)
 		}
 	case mode == backend.Find:
@@ -231,7 +231,7 @@ func (t *Table) settle(
 		t.revive(row)
 		made = true
 	default:
-		row, err = t.insert(s, slot, hash, k, t.b.cur, flagLive|flagNew)
+		row, err = t.insert(s, slot, hash, k, t.b.versions.Current, flagLive|flagNew)
 		if err != nil {
 			return 0, false, err
 		}
@@ -243,7 +243,7 @@ func (t *Table) settle(
 // revive makes a zeroed live row of a tombstone.
 func (t *Table) revive(row unsafe.Pointer) {
 	head := headerOf(row)
-	if head.version != t.b.cur {
+	if head.version != t.b.versions.Current {
 		t.change(row)
 	}
 	clear(raw(row, t.shape.fixedAt, t.shape.rowBytes-t.shape.fixedAt))

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 
+	"github.com/leat-io/leat/internal/state/version"
 	"github.com/leat-io/leat/state/backend"
 	"github.com/leat-io/leat/types"
 )
@@ -32,15 +33,35 @@ func (t *Table) restore(bounds types.HashRange, entries backend.Entries) error {
 	}
 }
 
-func (t *Table) restoreRow(entry *backend.Entry, fixed []byte, vars [][]byte) error {
-	var k key
-	if n := t.shape.layout.KeyWords; n > 0 {
-		for i := range n {
-			k.words[i] = binary.LittleEndian.Uint64(entry.Key[8*i:])
+// restoreStore inserts entries of a collection or of timers.
+func restoreStore(
+	store version.Store, bounds types.HashRange, entries backend.Entries,
+) error {
+	var order backend.Order
+	for entry, ok := entries.Next(); ok; entry, ok = entries.Next() {
+		if err := order.CheckEntry(bounds, entry); err != nil {
+			return err
 		}
-	} else {
-		k.bytes = entry.Key
+		if err := store.Restore(entry); err != nil {
+			return err
+		}
 	}
+	return entries.Err()
+}
+
+// keyFrom makes a key of canonical bytes.
+func (s *shape) keyFrom(bytes []byte) (k key) {
+	if n := s.layout.KeyWords; n > 0 {
+		for i := range n {
+			k.words[i] = binary.LittleEndian.Uint64(bytes[8*i:])
+		}
+		return k
+	}
+	return key{bytes: bytes}
+}
+
+func (t *Table) restoreRow(entry *backend.Entry, fixed []byte, vars [][]byte) error {
+	k := t.shape.keyFrom(entry.Key)
 	s := t.segmentOf(entry.Hash)
 	row, slot := t.find(s, entry.Hash, &k)
 	if row != nil {
@@ -51,6 +72,12 @@ func (t *Table) restoreRow(entry *backend.Entry, fixed []byte, vars [][]byte) er
 		return err
 	}
 	copy(raw(row, t.shape.fixedAt, uintptr(len(fixed))), fixed)
+	for i, c := range t.shape.layout.Collections {
+		if at := word(row, t.shape.fixedAt+uintptr(c.Slot)); *at != 0 {
+			*at = 0
+			return fmt.Errorf("slot of collection %d of key %x is not zero", i, entry.Key)
+		}
+	}
 	s = t.segmentOf(entry.Hash)
 	for i, offset := range t.shape.varAt {
 		*word(row, offset) = 0

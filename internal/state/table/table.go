@@ -5,6 +5,7 @@ import (
 	"unsafe"
 
 	"github.com/leat-io/leat/internal/base/invariant"
+	"github.com/leat-io/leat/internal/state/ordered"
 	"github.com/leat-io/leat/state/backend"
 )
 
@@ -19,11 +20,12 @@ type Table struct {
 	directoryShift uint32
 
 	arena   arena
-	moves   int    // grows whenever rows move
-	live    int    // rows
-	tombs   int    // tombstones
-	changed uint16 // highest version of a row
-	born    uint16 // version in which the pane was made; 0 when it was restored
+	stores  []*ordered.Store // of collections, by number
+	moves   int              // grows whenever rows move
+	live    int              // rows
+	tombs   int              // tombstones
+	changed uint16           // highest version of a row
+	born    uint16           // version in which the pane was made; 0 when it was restored
 
 	// image is what the snapshot being copied has of this pane; nil when the pane is not in
 	// it or when it is complete.
@@ -35,8 +37,9 @@ type Table struct {
 const firstDirectoryBits = 1
 
 func newTable(b *Backend, sh *shape) *Table {
-	t := &Table{shape: sh, b: b, directoryShift: 32 - firstDirectoryBits, born: b.cur}
+	t := &Table{shape: sh, b: b, directoryShift: 32 - firstDirectoryBits, born: b.versions.Current}
 	t.arena.b = b
+	t.makeStores()
 	first := t.newSegment(0, 0)
 	t.directory = []*segment{first, first}
 	b.memoryBytes += tableBytes + 8<<firstDirectoryBits
@@ -68,7 +71,7 @@ func (t *Table) Fixed(row backend.Row) unsafe.Pointer { return at(uintptr(row)) 
 
 // Change declares that a row is about to be written.
 func (t *Table) Change(row backend.Row) error {
-	if p := t.start(row); headerOf(p).version != t.b.cur {
+	if p := t.start(row); headerOf(p).version != t.b.versions.Current {
 		t.change(p)
 	}
 	return nil
@@ -81,7 +84,7 @@ func (t *Table) change(row unsafe.Pointer) {
 	if t.image != nil {
 		t.save(s, row)
 	}
-	head.version, s.changed, t.changed = t.b.cur, t.b.cur, t.b.cur
+	head.version, s.changed, t.changed = t.b.versions.Current, t.b.versions.Current, t.b.versions.Current
 }
 
 // Value returns the bytes of a slot.
@@ -180,8 +183,11 @@ func (t *Table) Delete(row backend.Row) error {
 	if head.flags&flagLive == 0 {
 		invariant.Fail("row %x deleted twice", uintptr(row))
 	}
-	if head.version != t.b.cur {
+	if head.version != t.b.versions.Current {
 		t.change(p)
+	}
+	for i, store := range t.stores {
+		store.Clear(t.slot(row, i))
 	}
 	for _, offset := range t.shape.varAt {
 		t.release(p, offset)

@@ -4,14 +4,20 @@ import (
 	"testing"
 
 	"github.com/leat-io/leat/internal/base/lifecycle/leaktest"
+	"github.com/leat-io/leat/internal/state/ordered"
+	"github.com/leat-io/leat/internal/state/version"
 	"github.com/leat-io/leat/state/backend/backendtest"
 	"github.com/leat-io/leat/state/backend/naive"
 )
 
 func TestMain(m *testing.M) { leaktest.Main(m) }
 
-// small limits make segments split and pages fill a thousand times more often.
-var small = Factory{limits: limits{segmentBits: 6, segmentBytes: 8 << 10, firstVersion: 1}}
+// small limits make segments split, pages fill and collections become trees a thousand times
+// more often.
+var small = Factory{limits: limits{
+	segmentBits: 6, segmentBytes: 8 << 10, firstVersion: 1,
+	ordered: ordered.Limits{Block: 192, Demote: 128, Node: 384},
+}}
 
 // Goal: the row table keeps the contract. Method: the conformance kit, with sizes as in
 // production and with small ones; the latter near the end of the version numbers, which
@@ -19,7 +25,7 @@ var small = Factory{limits: limits{segmentBits: 6, segmentBytes: 8 << 10, firstV
 func TestConformance(t *testing.T) {
 	t.Run("default", func(t *testing.T) { backendtest.Run(t, Factory{}) })
 	wrapping := small
-	wrapping.limits.firstVersion = maxVersion - 6
+	wrapping.limits.firstVersion = version.Last - 6
 	t.Run("small", func(t *testing.T) { backendtest.Run(t, wrapping) })
 }
 
