@@ -3,7 +3,6 @@ package scheduler
 import (
 	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/leat-io/leat/internal/base/fault"
 	"github.com/leat-io/leat/internal/checkpoint/meta"
@@ -29,7 +28,7 @@ func Check(job *protocol.JobGraph, c *meta.Checkpoint, allowNonRestored bool) er
 			known[string(id[:])] = true
 			if state := find(c, o.Uid); state != nil {
 				common++
-				faults = append(faults, checkOperator(o, state)...)
+				faults = append(faults, checkKeyed(o, state, allowNonRestored)...)
 				faults = append(faults, checkOperatorStates(o, state, allowNonRestored)...)
 			}
 		}
@@ -79,69 +78,4 @@ func hasState(o *protocol.OperatorState) bool {
 		}
 	}
 	return false
-}
-
-// checkOperator compares the states an operator declares with those in the checkpoint.
-func checkOperator(o *protocol.Operator, state *protocol.OperatorState) []error {
-	if !hasKeyed(state) {
-		return nil
-	}
-	declared, place := map[string]*protocol.StateDescriptor{}, map[string]int{}
-	for i, d := range o.Descriptors {
-		declared[d.Name], place[d.Name] = d, i
-	}
-	var faults []error
-	stored := map[string]bool{}
-	for i, old := range state.Descriptors {
-		stored[old.Name] = true
-		now := declared[old.Name]
-		if now == nil {
-			faults = append(faults, fmt.Errorf("operator %q: the checkpoint has state %q "+
-				"(%s), which the operator does not declare: declare it again, or give the "+
-				"operator a new uid to start it empty", o.Uid, old.Name, describe(old)))
-			continue
-		}
-		if describe(old) == describe(now) && place[old.Name] != i &&
-			len(o.Descriptors) == len(state.Descriptors) {
-			// Values of one row lie in it in the order of declaration.
-			faults = append(faults, fmt.Errorf("operator %q: state %q is number %d of its states "+
-				"in the checkpoint and number %d in the job: declare them in the old order",
-				o.Uid, old.Name, i+1, place[old.Name]+1))
-		}
-		if describe(old) != describe(now) {
-			faults = append(faults, fmt.Errorf("operator %q: state %q is %s in the checkpoint "+
-				"and %s in the job: declare it as it was, or give the operator a new uid to start "+
-				"it empty", o.Uid, old.Name, describe(old), describe(now)))
-		}
-	}
-	for _, now := range o.Descriptors {
-		if !stored[now.Name] {
-			faults = append(faults, fmt.Errorf("operator %q: the checkpoint has no state %q "+
-				"(%s) beside that of the operator's other states: keep it in an operator with "+
-				"a uid of its own", o.Uid, now.Name, describe(now)))
-		}
-	}
-	return faults
-}
-
-func hasKeyed(o *protocol.OperatorState) bool {
-	for _, s := range o.Subtasks {
-		if len(s.GetKeyed().GetPanes()) > 0 {
-			return true
-		}
-	}
-	return false
-}
-
-// describe prints what must not change about a state.
-func describe(d *protocol.StateDescriptor) string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "%s of %s by key %s", d.Kind, d.ValueSchema, d.KeySchema)
-	if d.HashId > 1 {
-		fmt.Fprintf(&b, ", hash %d", d.HashId)
-	}
-	if d.Table > 0 {
-		fmt.Fprintf(&b, ", table %d", d.Table)
-	}
-	return b.String()
 }

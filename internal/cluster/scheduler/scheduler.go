@@ -37,7 +37,7 @@ func Deployments(e *graph.Execution, start Start) []*protocol.DeployTask {
 		for _, v := range e.Job.Vertices {
 			for _, o := range v.Operators {
 				if state := find(start.Checkpoint, o.Uid); state != nil {
-					restores[o.Uid] = Distribute(state, int(v.Parallelism))
+					restores[o.Uid] = Distribute(renumber(state, o.Descriptors), int(v.Parallelism))
 				}
 			}
 		}
