@@ -15,7 +15,6 @@ import (
 type strand struct {
 	runs []*protocol.Run
 	hull types.HashRange
-	cut  bool
 }
 
 // arrange cuts recorded lists to bounds and makes one list per pane, ordered by pane.
@@ -57,11 +56,9 @@ func clip(runs []*protocol.Run, bounds types.HashRange) (strand, error) {
 		own := boundsOf(r)
 		kept, ok := intersect(own, bounds)
 		if !ok {
-			s.cut = true
 			continue
 		}
 		if kept != own {
-			s.cut = true
 			r = withBounds(r, kept)
 		}
 		s.runs = append(s.runs, r)
@@ -103,6 +100,7 @@ func withBounds(r *protocol.Run, bounds types.HashRange) *protocol.Run {
 		File: r.File, Offset: r.Offset, Length: r.Length, Inline: r.Inline, Digest: r.Digest,
 		HashLo: bounds.Lo, HashHi: bounds.Hi,
 		UpTo: r.UpTo, Base: r.Base, Rows: r.Rows, Format: r.Format,
+		TableLo: tableBounds(r).Lo, TableHi: tableBounds(r).Hi,
 	}
 }
 
@@ -111,13 +109,12 @@ func withBounds(r *protocol.Run, bounds types.HashRange) *protocol.Run {
 // so that equal checkpoints give equal lists.
 func join(strands []strand) (paneList, error) {
 	slices.SortFunc(strands, func(a, b strand) int { return cmp.Compare(a.hull.Lo, b.hull.Lo) })
-	list := paneList{foreign: len(strands) > 1}
+	list := paneList{}
 	for i, s := range strands {
 		if i > 0 && s.hull.Lo <= strands[i-1].hull.Hi {
 			return paneList{}, fmt.Errorf("%w: lists of two subtasks overlap: %v and %v",
 				ErrCorrupt, strands[i-1].hull, s.hull)
 		}
-		list.foreign = list.foreign || s.cut
 	}
 	for i := range strands {
 		s := &strands[i]

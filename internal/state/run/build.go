@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"hash"
 	"io"
@@ -133,6 +134,8 @@ type BuildOptions struct {
 	Bounds types.HashRange
 	// Base makes a base run: a range delete of Bounds comes first and deleted entries are left out.
 	Base bool
+	// deletes are hash ranges that the run deletes in older ones, even when it has no entries.
+	deletes []types.HashRange
 }
 
 // Build writes all entries as one run and returns its bytes. No entries, or only deleted ones for
@@ -180,17 +183,27 @@ func buildTo(w io.Writer, entries backend.Entries, options BuildOptions) (
 	if err := entries.Err(); err != nil {
 		return Summary{}, seen, fmt.Errorf("run: read entries: %w", err)
 	}
-	if b == nil {
+	if b == nil && len(options.deletes) == 0 {
 		return Summary{}, seen, nil
+	}
+	if b == nil {
+		b = NewBuilder(w)
 	}
 	if options.Base {
 		b.DeleteHashRange(options.Bounds)
+	}
+	for _, r := range options.deletes {
+		b.DeleteHashRange(r)
 	}
 	summary, err = b.Finish()
 	return summary, seen, err
 }
 
-var errAborted = fmt.Errorf("run is given up")
+var (
+	errAborted = errors.New("run is given up")
+	// errNothing ends an upload that turned out to have no bytes.
+	errNothing = errors.New("there is nothing to write")
+)
 
 // digestWriter counts and digests what it passes on.
 type digestWriter struct {

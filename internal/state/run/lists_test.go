@@ -9,6 +9,7 @@ import (
 	"maps"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -24,6 +25,7 @@ import (
 type store struct {
 	objects map[string][]byte
 	opened  int
+	uploads int
 	fail    error // what the next Upload returns, after writing once for nothing
 }
 
@@ -44,7 +46,8 @@ func (s *store) Upload(ctx context.Context, name string, write func(w io.Writer)
 	if err := write(&out); err != nil {
 		return "", 0, err
 	}
-	path := fmt.Sprintf("../shared/%s-%d", name, len(s.objects))
+	s.uploads++
+	path := fmt.Sprintf("../shared/%s-%d", name, s.uploads)
 	s.objects[path] = out.Bytes()
 	return path, int64(out.Len()), nil
 }
@@ -119,6 +122,7 @@ type task struct {
 	now       image
 	confirmed image            // what the last confirmed checkpoint held
 	written   map[uint64]image // what pending checkpoints hold
+	merges    []*MergePlan     // planned and not run yet
 }
 
 // parts are what a backend that knows the confirmed image hands over.
@@ -128,8 +132,10 @@ func (k *task) parts(rng *rand.Rand, full bool) (parts []backend.Part, panes []b
 		p, old := k.now[id], k.confirmed[id]
 		points := map[string]*string{}
 		whole := full || p.made != old.made
-		for key, v := range p.rows {
-			if whole || old.rows[key] != v || rng.IntN(10) == 0 { // A delta may say too much.
+		for _, key := range slices.Sorted(maps.Keys(p.rows)) {
+			v := p.rows[key]
+			was, ok := old.rows[key]
+			if whole || !ok || was != v || rng.IntN(10) == 0 { // A delta may say too much.
 				points[key] = &v
 			}
 		}
@@ -167,6 +173,8 @@ type simulation struct {
 	made       int
 	inline     int // checkpoints of tasks that were inline
 	delta      int // lists of more than one run seen
+	merged     int // merges that were run
+	referred   int // checkpoints that referred to a merge for the first time
 }
 
 func (s *simulation) mutate(k *task) {
@@ -217,9 +225,12 @@ func (s *simulation) write(k *task) *protocol.KeyedState {
 			s.t.Fatalf("inline: %+v", stats)
 		}
 	}
+	if stats.MergedBytes > 0 {
+		s.referred++
+	}
 	for _, p := range state.Panes {
-		if len(p.Runs) > maxForeignRuns+1 {
-			s.t.Fatalf("%d runs in a list", len(p.Runs))
+		if fault := faultOf(p.Runs); fault != "" {
+			s.t.Fatalf("checkpoint %d: %s", s.checkpoint, fault)
 		}
 		if len(p.Runs) > 1 {
 			s.delta++
@@ -234,6 +245,51 @@ func (s *simulation) write(k *task) *protocol.KeyedState {
 		s.t.Fatal(err)
 	}
 	return &back
+}
+
+// faultOf says what is wrong with a list: nothing older lies beneath a base run, slices of one table
+// are apart, and there are not too many runs.
+func faultOf(runs []*protocol.Run) string {
+	for i, r := range runs {
+		for _, older := range runs[:i] {
+			_, overlap := intersect(boundsOf(older), boundsOf(r))
+			switch {
+			case overlap && r.Base:
+				return fmt.Sprintf("base run %d has %v beneath it", i, older)
+			case overlap && r.File != nil && sameTable(r, older):
+				return fmt.Sprintf("slices of run %d overlap", i)
+			}
+		}
+	}
+	if deep := depth(runs); deep > maxDepth+1 {
+		return fmt.Sprintf("%d runs for one hash", deep)
+	}
+	return ""
+}
+
+// sweep removes objects that the store would remove now: the checkpoint in whose name they were
+// made is over, and what is confirmed does not refer to them.
+func (s *simulation) sweep() {
+	kept := map[string]bool{}
+	for _, k := range s.tasks {
+		for _, list := range k.lists.mu.confirmed {
+			for _, r := range list.runs {
+				if r.File != nil {
+					kept[r.File.Path] = true
+				}
+			}
+		}
+	}
+	for path := range s.store.objects {
+		var name uint64
+		text := strings.TrimPrefix(strings.TrimPrefix(path, "../shared/"), "merge-")
+		if _, err := fmt.Sscanf(text, "%d-", &name); err != nil {
+			s.t.Fatal(err)
+		}
+		if name <= s.checkpoint && !kept[path] {
+			delete(s.store.objects, path)
+		}
+	}
 }
 
 func (s *simulation) restore(panes []*protocol.PaneRuns, bounds types.HashRange) *filled {
@@ -287,7 +343,84 @@ func (s *simulation) settle() (confirmed bool) {
 			k.written = map[uint64]image{}
 		}
 	}
+	if fate > 1 && s.rng.IntN(2) == 0 {
+		s.sweep()
+	}
 	return fate > 1
+}
+
+// merge plans merges, of what the lists want or of any neighbours in any bounds, and runs plans of
+// this or an earlier moment, in vain now and then.
+func (s *simulation) merge(k *task) {
+	k.lists.sizes = mergeSizes{split: 4 << 10, join: 2 << 10, small: 1 << 10, shared: 8 << 10}
+	for range s.rng.IntN(4) {
+		plan := k.lists.NextMerge()
+		if plan == nil || s.rng.IntN(2) == 0 {
+			plan = s.anyMerge(k)
+		}
+		if plan != nil {
+			k.merges = append(k.merges, plan)
+		}
+	}
+	for len(k.merges) > 0 && s.rng.IntN(3) > 0 {
+		plan := k.merges[0]
+		k.merges = k.merges[1:]
+		if s.rng.IntN(8) == 0 {
+			s.store.fail = errors.New("store is broken")
+		}
+		want := s.store.fail
+		stats, err := plan.Run(context.Background(), MergeEnv{
+			Open: s.store.open, Uploader: s.store, Pause: func() error { return nil },
+		})
+		s.store.fail = nil
+		if want != nil && stats.WrittenBytes == 0 && err == nil {
+			want = nil // There was nothing to store.
+		}
+		if errors.Is(err, filesystem.ErrNotExist) && plan.Stale() {
+			continue // The inputs are swept.
+		}
+		if !errors.Is(err, want) {
+			s.t.Fatal(err)
+		}
+		s.merged++
+	}
+}
+
+// anyMerge plans a merge of any neighbours inside any bounds.
+func (s *simulation) anyMerge(k *task) *MergePlan {
+	l := k.lists
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.mu.confirmed) == 0 {
+		return nil
+	}
+	list := l.mu.confirmed[s.rng.IntN(len(l.mu.confirmed))]
+	bounds, ok := intersect(anyRange(s.rng), k.bounds)
+	if !ok {
+		return nil
+	}
+	inputs := within(list.runs, bounds)
+	if at := slices.IndexFunc(inputs, isInline); at >= 0 {
+		inputs = inputs[:at]
+	}
+	busy := func(p *replacement) bool {
+		_, overlaps := intersect(p.bounds, bounds)
+		return overlaps && p.pane == list.id
+	}
+	if len(inputs) == 0 || slices.ContainsFunc(l.mu.waiting, busy) {
+		return nil
+	}
+	from := s.rng.IntN(len(inputs))
+	for from > 0 && from < len(inputs) && inputs[from].Base {
+		from++ // Only merges of the oldest have base runs among their inputs.
+	}
+	from %= len(inputs)
+	to := from + 1 + s.rng.IntN(len(inputs)-from)
+	step := mergeStep{replacement: replacement{
+		pane: list.id, bounds: bounds, inputs: inputs[from:to], base: from == 0,
+		joinBy: l.mu.confirmedID + 1 + uint64(s.rng.IntN(4)),
+	}}
+	return &MergePlan{lists: l, steps: []mergeStep{step}, joinBy: step.joinBy}
 }
 
 // rescale starts tasks of another parallelism from recorded panes.
@@ -326,12 +459,13 @@ func (s *simulation) rescale(panes []*protocol.PaneRuns, parallelism int) {
 	}
 }
 
-// TestListsRandom drives tasks through checkpoints that are confirmed, given up or forgotten, and
-// through the parallelisms 1, 2, 3, 1, and compares everything that is restored with a map. Lists
-// must stay short, and small states inline.
+// TestListsRandom drives tasks through checkpoints that are confirmed, given up or forgotten,
+// through merges that are early, late, stale or in vain, and through the parallelisms 1, 2, 3, 1,
+// and compares everything that is restored with a map. Lists must stay short, and small states
+// inline.
 func TestListsRandom(t *testing.T) {
-	inline, delta := 0, 0
-	for seed := range uint64(40) {
+	inline, delta, merged, referred := 0, 0, 0, 0
+	for seed := range uint64(60) {
 		t.Logf("seed %d", seed)
 		rng := rand.New(rand.NewPCG(seed, 11))
 		s := &simulation{t: t, rng: rng, keys: keyPool(rng), valueBytes: 64, store: newStore()}
@@ -341,6 +475,9 @@ func TestListsRandom(t *testing.T) {
 		s.rescale(nil, 1)
 		for _, next := range []int{2, 3, 1, 1} {
 			for range 1 + rng.IntN(15) {
+				for _, k := range s.tasks {
+					s.merge(k)
+				}
 				s.step()
 				s.settle()
 			}
@@ -348,9 +485,11 @@ func TestListsRandom(t *testing.T) {
 			s.rescale(panes, next)
 		}
 		inline, delta = inline+s.inline, delta+s.delta
+		merged, referred = merged+s.merged, referred+s.referred
 	}
-	t.Logf("%d checkpoints of tasks inline, %d lists of several runs", inline, delta)
-	if inline == 0 || delta == 0 {
+	t.Logf("%d checkpoints of tasks inline, %d lists of several runs, %d merges, %d referred to",
+		inline, delta, merged, referred)
+	if inline == 0 || delta == 0 || referred == 0 {
 		t.Error("one kind of checkpoint was never made")
 	}
 }
@@ -432,33 +571,75 @@ func TestWantFull(t *testing.T) {
 		t.Errorf("large state: %v", r)
 	}
 	expect(true, inlineBytes, "small now")
-	for runs := 1; runs < maxRuns; runs++ {
+	for runs := 1; runs <= maxDepth; runs++ {
 		expect(false, much, fmt.Sprintf("%d runs", runs))
-		state := write(partOf(id, false, "change"))
+		state := write(partOf(id, false, large))
 		last := state.Panes[0].Runs[runs]
 		if last.Base || last.File == nil || last.UpTo != checkpoint {
 			t.Errorf("delta: %v", last)
 		}
 	}
 	expect(true, much, "list is long")
-	state := write(partOf(id, true, large, large))
+	write(partOf(id, true, large, large))
 	expect(false, much, "all rows written")
+}
 
-	runs := state.Panes[0].Runs
-	for len(runs) < maxForeignRuns-1 {
-		runs = append(runs, runs[0])
+// TestInlineDeltas adds small changes to a large state: they travel inline until four checkpoints
+// have, then they become one run in an object.
+func TestInlineDeltas(t *testing.T) {
+	ctx, s, l := context.Background(), newStore(), NewLists(types.AllHashes)
+	a, b := backend.PaneID{Table: 1, Pane: 5}, backend.PaneID{Table: 1, Pane: 6}
+	large := string(make([]byte, inlineBytes+1))
+	want := map[backend.PaneID]rows{}
+	var state *protocol.KeyedState
+	write := func(checkpoint uint64, parts ...backend.Part) (stats WriteStats) {
+		t.Helper()
+		var err error
+		panes := []backend.PaneID{a, b}
+		if state, stats, err = l.Write(ctx, parts, panes, checkpoint, s); err != nil {
+			t.Fatal(err)
+		}
+		for _, p := range parts {
+			got, err := collect(p.Entries())
+			if err != nil {
+				t.Fatal(err)
+			}
+			id := backend.PaneID{Table: p.Table, Pane: p.Pane}
+			if want[id] == nil {
+				want[id] = rows{}
+			}
+			maps.Copy(want[id], got)
+		}
+		return stats
 	}
-	foreign := []*protocol.PaneRuns{{Table: 0, Pane: int64(backend.NoPane), Runs: runs}}
-	l = NewLists(types.SubtaskRange(0, 2))
-	if err := l.Adopt(foreign); err != nil {
+	write(1, partOf(a, true, large))
+	l.Confirm(1)
+	for i := range uint64(inlineCheckpoints) {
+		value := fmt.Sprint(i)
+		stats := write(2+i, partOf(a, false, value), partOf(b, i == 0, value, value))
+		if stats.InlineBytes == 0 || stats.UploadedBytes != 0 || len(s.objects) != 1 {
+			t.Fatalf("checkpoint %d: %+v", 2+i, stats)
+		}
+		l.Confirm(2 + i)
+	}
+	for checkpoint := uint64(10); checkpoint < 12; checkpoint++ { // The first is given up.
+		stats := write(checkpoint, partOf(a, false, "last"))
+		if stats.InlineBytes != 0 || stats.Runs != 3 || len(state.Panes[0].Runs) != 3 ||
+			len(state.Panes[1].Runs) != 1 || !state.Panes[1].Runs[0].Base {
+			t.Fatalf("folded: %+v\n%v", stats, state)
+		}
+	}
+	l.Confirm(11)
+	if stats := write(12, partOf(b, false, "x")); stats.InlineBytes == 0 {
+		t.Errorf("after folding: %+v", stats)
+	}
+	f := &filled{panes: map[backend.PaneID]rows{}}
+	if _, err := Restore(ctx, s.open, state.Panes, types.AllHashes, f); err != nil {
 		t.Fatal(err)
 	}
-	expect(false, much, "foreign runs, below their limit")
-	foreign[0].Runs = append(runs, runs[0])
-	if err := l.Adopt(foreign); err != nil {
-		t.Fatal(err)
+	if diff := cmp.Diff(want, f.panes); diff != "" {
+		t.Error(diff)
 	}
-	expect(true, much, "foreign runs at their limit")
 }
 
 // TestWriteEdges checks what adds nothing, what drops, and what is refused.
@@ -504,7 +685,7 @@ func TestWriteEdges(t *testing.T) {
 	}
 	broken := errors.New("store is broken")
 	s.fail = broken
-	delta := []backend.Part{partOf(a, false, "x")}
+	delta := []backend.Part{partOf(a, false, large)}
 	if _, _, err := l.Write(ctx, delta, []backend.PaneID{a, b}, 12, s); !errors.Is(err, broken) {
 		t.Errorf("upload fails: %v", err)
 	}

@@ -17,11 +17,12 @@ type Source struct {
 }
 
 // Merged streams the rows that a list of runs amounts to. It is a backend.Entries that yields no
-// deleted entry. Close it when it is not read to its end; afterwards it is over.
+// deleted entry, unless asked to. Close it when it is not read to its end; afterwards it is over.
 type Merged struct {
-	heap  []candidate // smallest key first; of equal keys the newest first
-	all   []*cursor
-	cover cover
+	heap    []candidate // smallest key first; of equal keys the newest first
+	all     []*cursor
+	cover   cover
+	options mergeOptions
 	// taken says that the entry of heap[0] was returned by the last Next. Its bytes must stay
 	// until the next call, so its cursor moves only then.
 	taken bool
@@ -30,10 +31,20 @@ type Merged struct {
 
 var _ backend.Entries = (*Merged)(nil)
 
+// mergeOptions say what a merge leaves out.
+type mergeOptions struct {
+	bounds types.HashRange
+	// keepDeletes yields deletes too, for a run that will have older ones beneath it.
+	keepDeletes bool
+	// isOver tells whether a row has outlived its use; it is as good as deleted. May be nil.
+	isOver func(value []byte) bool
+}
+
 // cursor is a place in one source.
 type cursor struct {
 	points *pointIterator
-	age    int // place of the source in the list: larger is newer
+	age    int    // place of the source in the list: larger is newer
+	name   string // of the run, for errors
 }
 
 // candidate is a cursor in the heap with the first 8 bytes of its key, zero padded, so that most
@@ -49,20 +60,27 @@ type candidate struct {
 //
 // The readers must stay open until the merge is over. The caller may reuse the slice.
 func Merge(runs []Source, bounds types.HashRange) *Merged {
-	m := &Merged{heap: make([]candidate, 0, len(runs)), cover: newCover(runs, bounds)}
+	return merge(runs, mergeOptions{bounds: bounds})
+}
+
+func merge(runs []Source, options mergeOptions) *Merged {
+	m := &Merged{
+		heap: make([]candidate, 0, len(runs)), cover: newCover(runs, options.bounds),
+		options: options,
+	}
 	for age, source := range runs {
-		clip, ok := intersect(source.Bounds, bounds)
+		clip, ok := intersect(source.Bounds, options.bounds)
 		if !ok {
 			continue
 		}
 		points, err := source.Run.table.points(clip)
 		if err != nil {
-			return m.fail(err)
+			return m.fail(source.Run.name, err)
 		}
-		m.all = append(m.all, &cursor{points: points, age: age})
+		m.all = append(m.all, &cursor{points: points, age: age, name: source.Run.name})
 		ok, err = points.seek(clip.Lo)
 		if err != nil {
-			return m.fail(err)
+			return m.fail(source.Run.name, err)
 		}
 		if ok {
 			m.heap = append(m.heap, candidate{head(points.key), m.all[len(m.all)-1]})
@@ -89,11 +107,13 @@ func (m *Merged) Next() (backend.Entry, bool) {
 		top := m.heap[0]
 		points := top.cursor.points
 		hash := uint32(top.head >> 32)
-		if !points.deleted && !m.cover.covers(hash, top.cursor.age) {
-			m.taken = true
-			return backend.Entry{
-				Hash: hash, Key: points.key[prefixBytes:], Value: points.value,
-			}, true
+		if !m.cover.covers(hash, top.cursor.age) {
+			deleted := points.deleted ||
+				m.options.isOver != nil && m.options.isOver(points.value)
+			if !deleted || m.options.keepDeletes {
+				m.taken = true
+				return entryOf(hash, points, deleted), true
+			}
 		}
 		if !m.advance(0) {
 			return backend.Entry{}, false
@@ -101,6 +121,14 @@ func (m *Merged) Next() (backend.Entry, bool) {
 	}
 	_ = m.Close() // Keeps its error in m.err.
 	return backend.Entry{}, false
+}
+
+func entryOf(hash uint32, points *pointIterator, deleted bool) backend.Entry {
+	e := backend.Entry{Hash: hash, Key: points.key[prefixBytes:], Deleted: deleted}
+	if !deleted {
+		e.Value = points.value
+	}
+	return e
 }
 
 // passOlder moves every cursor but the first beyond the key of the first, whose version is the
@@ -128,7 +156,7 @@ func (m *Merged) advance(i int) bool {
 	c := &m.heap[i]
 	ok, err := c.cursor.points.next()
 	if err != nil {
-		m.fail(err)
+		m.fail(c.cursor.name, err)
 		return false
 	}
 	if !ok {
@@ -145,7 +173,8 @@ func (m *Merged) advance(i int) bool {
 	}
 	next := head(c.cursor.points.key)
 	if next < c.head {
-		m.fail(fmt.Errorf("%w: key %x is out of order", ErrCorrupt, c.cursor.points.key))
+		m.fail(c.cursor.name,
+			fmt.Errorf("%w: key %x is out of order", ErrCorrupt, c.cursor.points.key))
 		return false
 	}
 	c.head = next
@@ -197,7 +226,10 @@ func head(key []byte) uint64 {
 // Err returns what ended the merge early, nil at its end.
 func (m *Merged) Err() error { return m.err }
 
-func (m *Merged) fail(err error) *Merged {
+func (m *Merged) fail(name string, err error) *Merged {
+	if name != "" {
+		err = fmt.Errorf("read %s: %w", name, err)
+	}
 	m.err = fmt.Errorf("run: merge: %w", err)
 	_ = m.Close()
 	return m

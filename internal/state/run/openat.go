@@ -2,7 +2,6 @@ package run
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 )
@@ -12,13 +11,13 @@ import (
 // digest of the run, which is what a restore must do. The Reader keeps object, which stays open
 // until Close and may serve several Readers. Errors: ErrCorrupt, and those of reading.
 func OpenAt(ctx context.Context, object io.ReaderAt, offset, length int64) (*Reader, error) {
-	table, err := openTableAt(ctx, object, offset, length)
+	table, err := openTableIn(ctx, &section{object: object, offset: offset, length: length})
 	if err != nil {
 		return nil, fmt.Errorf("run: open: %w", err)
 	}
-	deletes, err := table.rangeDeletes()
+	r, err := readerOf(table)
 	if err != nil {
-		return nil, fmt.Errorf("run: open: %w", errors.Join(err, table.close()))
+		return nil, fmt.Errorf("run: open: %w", err)
 	}
-	return &Reader{table: table, deletes: deletes}, nil
+	return r, nil
 }

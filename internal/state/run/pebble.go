@@ -7,7 +7,6 @@ import (
 	"sync"
 
 	"github.com/cockroachdb/pebble/v2"
-	"github.com/cockroachdb/pebble/v2/objstorage"
 	"github.com/cockroachdb/pebble/v2/sstable"
 	"github.com/cockroachdb/pebble/v2/sstable/block"
 
@@ -95,12 +94,9 @@ func openTable(content []byte) (t sortedTable, err error) {
 	return admit(sstable.NewMemReader(content, pinnedOptions().reader))
 }
 
-// openTableAt is openTable for a table of which only what is asked for is read. It keeps object.
-func openTableAt(ctx context.Context, object io.ReaderAt, offset, length int64) (
-	t sortedTable, err error,
-) {
+// openTableIn is openTable for a table of which only what is asked for is read.
+func openTableIn(ctx context.Context, part *section) (t sortedTable, err error) {
 	defer guard(&err)
-	part := readable{part: io.NewSectionReader(object, offset, length)}
 	return admit(sstable.NewReader(ctx, part, pinnedOptions().reader))
 }
 
@@ -122,26 +118,6 @@ func admit(r *sstable.Reader, err error) (sortedTable, error) {
 		return sortedTable{}, fmt.Errorf("%w: %w", ErrCorrupt, err)
 	}
 	return t, nil
-}
-
-// readable is a part of an object as Pebble reads tables.
-type readable struct{ part *io.SectionReader }
-
-// ReadAt reads all of p.
-func (r readable) ReadAt(_ context.Context, p []byte, off int64) error {
-	n, err := r.part.ReadAt(p, off)
-	if n == len(p) {
-		return nil // io.ReaderAt may return io.EOF together with the last byte.
-	}
-	return err
-}
-
-func (r readable) Close() error { return nil }
-func (r readable) Size() int64  { return r.part.Size() }
-
-func (r readable) NewReadHandle(objstorage.ReadBeforeSize) objstorage.ReadHandle {
-	handle := objstorage.MakeNoopReadHandle(r)
-	return &handle
 }
 
 func (t sortedTable) close() (err error) {

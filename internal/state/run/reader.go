@@ -12,6 +12,7 @@ import (
 type Reader struct {
 	table   sortedTable
 	deletes []types.HashRange
+	name    string // of the run, for errors; may be empty
 }
 
 // Open verifies the digest of content and opens it as a run. The Reader keeps content, which must
@@ -32,6 +33,11 @@ func open(content []byte, digest []byte) (*Reader, error) {
 	if err != nil {
 		return nil, err
 	}
+	return readerOf(table)
+}
+
+// readerOf takes over a table.
+func readerOf(table sortedTable) (*Reader, error) {
 	deletes, err := table.rangeDeletes()
 	if err != nil {
 		return nil, errors.Join(err, table.close())

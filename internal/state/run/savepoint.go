@@ -27,7 +27,7 @@ func (l *Lists) WriteSavepoint(ctx context.Context, parts []backend.Part, panes 
 				p.Table, p.Pane))
 		}
 	}
-	w := &checkpointWriter{bounds: l.bounds, upTo: checkpointID}
+	w := l.newWriter(checkpointID)
 	if err := w.plan(nil, parts, panes); err != nil {
 		return fail(err)
 	}

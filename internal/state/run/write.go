@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -34,8 +35,9 @@ type WriteStats struct {
 	Runs          int   // runs added
 	Rows          int64 // points in them, deletes included
 	UploadedBytes int64 // size of the object, 0 when there is none
-	InlineBytes   int64 // tables inside the metadata
+	InlineBytes   int64 // tables added inside the metadata
 	StateBytes    int64 // all tables the lists refer to, whole even when only a slice counts
+	MergedBytes   int64 // results of merges that are referred to for the first time
 }
 
 // Write adds to the confirmed lists what a finished snapshot holds, and returns the lists to record
@@ -51,13 +53,11 @@ func (l *Lists) Write(ctx context.Context, parts []backend.Part, panes []backend
 	fail := func(err error) (*protocol.KeyedState, WriteStats, error) {
 		return nil, WriteStats{}, fmt.Errorf("run: write checkpoint %d: %w", checkpointID, err)
 	}
-	l.mu.Lock()
-	confirmed, confirmedID := l.mu.confirmed, l.mu.confirmedID
-	l.mu.Unlock()
+	confirmed, merges, confirmedID := l.joined(checkpointID)
 	if checkpointID <= confirmedID {
 		return fail(fmt.Errorf("checkpoint %d is confirmed already", confirmedID))
 	}
-	w := &checkpointWriter{bounds: l.bounds, upTo: checkpointID}
+	w := l.newWriter(checkpointID)
 	if err := w.plan(confirmed, parts, panes); err != nil {
 		return fail(err)
 	}
@@ -66,10 +66,23 @@ func (l *Lists) Write(ctx context.Context, parts []backend.Part, panes []backend
 	}
 	lists := w.lists()
 	w.countState(lists)
+	for _, p := range merges {
+		if p.output != nil {
+			w.stats.MergedBytes += p.output.Length
+		}
+	}
 	l.mu.Lock()
-	l.mu.pending[checkpointID] = lists
+	l.mu.pending[checkpointID] = pendingLists{
+		lists: lists, joined: merges, bytes: w.stats.UploadedBytes + w.stats.InlineBytes,
+	}
 	l.mu.Unlock()
 	return keyedState(lists, l.bounds), w.stats, nil
+}
+
+func (l *Lists) newWriter(checkpointID uint64) *checkpointWriter {
+	return &checkpointWriter{
+		bounds: l.bounds, upTo: checkpointID, inlineLimit: l.inlineLimit, inlineAll: l.inlineAll,
+	}
 }
 
 // plan finds for every pane alive what is kept and what is added.
@@ -96,7 +109,7 @@ func (w *checkpointWriter) plan(
 			next.paneList = confirmed[0]
 		}
 		if next.part != nil && (next.part.Full || len(next.runs) == 0) {
-			next.base, next.runs, next.foreign = true, nil, false
+			next.base, next.runs = true, nil
 		}
 		w.panes = append(w.panes, next)
 	}
@@ -138,24 +151,27 @@ type panePlan struct {
 	content  []byte        // the table, when it was built in memory
 	summary  Summary       // of content
 	added    *protocol.Run // what was written, nil when the part had no rows
+	folded   []fold        // runs kept that were inline and go into the object
 }
 
 // checkpointWriter writes the runs of one checkpoint. It lives inside one call of Lists.Write.
 type checkpointWriter struct {
-	bounds types.HashRange
-	upTo   uint64
-	panes  []panePlan
-	stats  WriteStats
+	bounds                 types.HashRange
+	upTo                   uint64
+	inlineLimit, inlineAll int64
+	panes                  []panePlan
+	stats                  WriteStats
 }
 
 // write builds the tables and puts them inline or into one object.
 func (w *checkpointWriter) write(ctx context.Context, uploader Uploader) error {
-	inMemory := w.mayInline()
+	limit := w.mayInline()
+	inMemory := limit > 0
 	if inMemory {
 		if err := w.buildAll(); err != nil {
 			return err
 		}
-		if w.fitsInline() {
+		if w.fitsInline(limit) {
 			w.inline()
 			return nil
 		}
@@ -163,10 +179,16 @@ func (w *checkpointWriter) write(ctx context.Context, uploader Uploader) error {
 	if !slices.ContainsFunc(w.panes, func(p panePlan) bool { return p.writes(inMemory) }) {
 		return nil
 	}
+	if err := w.fold(); err != nil {
+		return err
+	}
 	name := fmt.Sprintf("%d-%v", w.upTo, w.bounds)
 	path, size, err := uploader.Upload(ctx, name, func(out io.Writer) error {
 		return w.writeObject(ctx, out, inMemory)
 	})
+	if errors.Is(err, errNothing) {
+		return nil
+	}
 	if err != nil {
 		return fmt.Errorf("upload %q: %w", name, err)
 	}
@@ -178,6 +200,9 @@ func (w *checkpointWriter) write(ctx context.Context, uploader Uploader) error {
 		if added := w.panes[i].added; added != nil {
 			added.File = file
 		}
+		for _, f := range w.panes[i].folded {
+			f.run.File = file
+		}
 	}
 	return nil
 }
@@ -186,18 +211,32 @@ func (p *panePlan) writes(inMemory bool) bool {
 	return p.part != nil && (inMemory && len(p.content) > 0 || !inMemory && p.part.Rows > 0)
 }
 
-// mayInline reports whether the snapshot replaces every list and looks small.
-func (w *checkpointWriter) mayInline() bool {
-	var about int64
+// mayInline returns how many bytes the tables may take to travel inline, 0 when they look too
+// large or too many have done so already.
+func (w *checkpointWriter) mayInline() (limit int64) {
+	var about, carried int64
+	carriedFrom := map[uint64]bool{}
+	kept := false
 	for _, p := range w.panes {
-		if len(p.runs) > 0 {
-			return false
+		kept = kept || len(p.runs) > 0
+		for _, r := range p.runs {
+			if isInline(r) {
+				carried += r.Length
+				carriedFrom[r.UpTo] = true
+			}
 		}
 		if p.part != nil {
 			about += p.part.Bytes
 		}
 	}
-	return about <= 2*inlineBytes
+	limit = w.inlineAll
+	if kept {
+		limit = min(inlineDeltaBytes, w.inlineLimit-carried)
+	}
+	if len(carriedFrom) >= inlineCheckpoints || about > 2*limit {
+		return 0
+	}
+	return max(limit, 0)
 }
 
 func (w *checkpointWriter) buildAll() error {
@@ -229,13 +268,13 @@ func (w *checkpointWriter) build(p *panePlan, out io.Writer) (Summary, error) {
 	return summary, nil
 }
 
-func (w *checkpointWriter) fitsInline() bool {
+func (w *checkpointWriter) fitsInline(limit int64) bool {
 	var serial, length int64
 	for _, p := range w.panes {
 		serial += p.summary.SerialBytes
 		length += p.summary.Length
 	}
-	return serial <= inlineBytes && length <= inlineBytes
+	return serial <= limit && length <= limit
 }
 
 func (w *checkpointWriter) inline() {
@@ -256,6 +295,9 @@ func (w *checkpointWriter) writeObject(ctx context.Context, out io.Writer, inMem
 	for i := range w.panes {
 		p := &w.panes[i]
 		p.added = nil
+		if err := w.writeFolded(p, buffered); err != nil {
+			return err
+		}
 		if !p.writes(inMemory) {
 			continue
 		}
@@ -276,6 +318,9 @@ func (w *checkpointWriter) writeObject(ctx context.Context, out io.Writer, inMem
 			w.stats.UploadedBytes += summary.Length
 		}
 	}
+	if w.stats.UploadedBytes == 0 {
+		return errNothing // A part may have fewer rows than it promised, down to none.
+	}
 	return buffered.Flush()
 }
 
@@ -287,5 +332,6 @@ func (w *checkpointWriter) reference(p *panePlan, s Summary, offset int64) *prot
 		Offset: offset, Length: s.Length, Digest: s.Digest[:],
 		HashLo: w.bounds.Lo, HashHi: w.bounds.Hi,
 		UpTo: w.upTo, Base: p.base, Rows: s.Rows, Format: Format,
+		TableLo: w.bounds.Lo, TableHi: w.bounds.Hi,
 	}
 }
