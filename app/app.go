@@ -45,7 +45,7 @@ const ballastBytes = 64 << 20
 // Option adjusts Main.
 type Option func(*program)
 
-// OnFinished calls f when the job has ended FINISHED, before the program exits. An error
+// OnFinished calls f when the job has ended FINISHED with all its input handled, before the program exits. An error
 // makes the program exit with ExitFailed.
 func OnFinished(f func(env *stream.Env, result *stream.Result) error) Option {
 	return func(p *program) { p.finished = f }
@@ -109,11 +109,19 @@ func (p *program) main(ctx context.Context) int {
 	if err := unknownArguments(env.UnreadArgs()); err != nil {
 		return p.refuse(err)
 	}
-	return p.execute(ctx, env, line)
+	savepointOnDeletion, err := onDeletion(env)
+	if err != nil {
+		return p.refuse(err)
+	}
+	return p.execute(ctx, env, line, savepointOnDeletion)
 }
 
-// execute runs the job under signals: the first asks for a clean stop, the second ends it.
-func (p *program) execute(ctx context.Context, env *stream.Env, line *progressLine) int {
+// execute runs the job under signals: the first asks for a clean stop, the second ends it; SIGUSR1
+// takes a savepoint. With savepointOnDeletion SIGTERM stops with a savepoint and, should that fail,
+// with a checkpoint.
+func (p *program) execute(
+	ctx context.Context, env *stream.Env, line *progressLine, savepointOnDeletion bool,
+) int {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	stop := make(chan struct{})
@@ -126,15 +134,33 @@ func (p *program) execute(ctx context.Context, env *stream.Env, line *progressLi
 	defer signal.Stop(pipes)
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
+	asked := make(chan os.Signal, 1) // for savepoints; while one is taken, one more may wait
+	signal.Notify(asked, syscall.SIGUSR1)
 	group := lifecycle.NewGroup(ctx, "signals")
+	taker := &savepoints{note: line.note}
+	env.OnStart(func(c *stream.Controller) { taker.controller.Store(c) })
+	s := stopper{
+		now: time.Now, note: line.note, stop: func() { close(stop) }, cancel: cancel,
+	}
+	if savepointOnDeletion {
+		s.terminate = func() {
+			group.Go("stop", func(ctx context.Context) error {
+				if !taker.take(ctx, stream.SavepointOptions{Stop: true}) {
+					line.note("stopping with a last checkpoint instead")
+					s.stop()
+				}
+				return nil
+			})
+		}
+	}
 	group.Go("signals", func(ctx context.Context) error {
-		obey(ctx, signals, stopper{
-			now: time.Now, note: line.note, stop: func() { close(stop) }, cancel: cancel,
-		})
+		obey(ctx, signals, s)
 		return nil
 	})
+	group.Go("savepoints", func(ctx context.Context) error { return taker.serve(ctx, asked) })
 	result, err := env.Execute(ctx)
 	signal.Stop(signals)
+	signal.Stop(asked)
 	group.Stop()
 	werr := group.Wait()
 	line.finish()
@@ -164,6 +190,10 @@ func (p *program) report(env *stream.Env, result *stream.Result, err error) int 
 	if result.Status == "SUSPENDED" {
 		fmt.Fprintf(p.stderr, "continue with: --from latest\n")
 		return ExitDone
+	}
+	if result.Savepoint != "" {
+		fmt.Fprintf(p.stderr, "continue with: --from latest, or --from %s\n", result.Savepoint)
+		return ExitDone // The work is not done: what comes after it is for another time.
 	}
 	if p.finished != nil {
 		if err := p.finished(env, result); err != nil {

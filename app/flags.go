@@ -3,7 +3,9 @@ package app
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
+	"time"
 
 	"github.com/leat-io/leat/config"
 	"github.com/leat-io/leat/stream"
@@ -14,6 +16,7 @@ type flags struct {
 	help          bool
 	parallelism   string
 	from          string
+	claimMode     string
 	requireState  bool
 	allowLost     bool
 	name          string
@@ -27,8 +30,8 @@ type flags struct {
 // "=".
 type flag struct {
 	long, short string
-	old         string // another spelling
-	value       string // what to call the value in help; "" for a switch
+	old         []string // other spellings
+	value       string   // what to call the value in help; "" for a switch
 	doc         string
 	set         func(f *flags, text string) error
 }
@@ -50,12 +53,19 @@ func on(field func(*flags) *bool) func(*flags, string) error {
 var known = []flag{
 	{long: "parallelism", short: "p", value: "N", doc: "number of subtasks of every operator",
 		set: text(func(f *flags) *string { return &f.parallelism })},
-	{long: "from", short: "s", old: "fromSavepoint", value: "WHERE",
-		doc: `start from a checkpoint: "latest", its directory, or its _metadata file`,
+	{long: "from", short: "s", old: []string{"fromSavepoint"}, value: "WHERE",
+		doc: "start from a checkpoint or savepoint: \"latest\",\n" +
+			"its directory, its _metadata file, or a time, as in\n" +
+			"2026-11-20T10:00:00Z, \"2026-11-20 10:00\", 10:00:\n" +
+			"the newest of this name at or before it",
 		set: text(func(f *flags) *string { return &f.from })},
+	{long: "claim-mode", short: "rm", old: []string{"claimMode", "restoreMode"}, value: "MODE",
+		doc: "NO_CLAIM (default): what the job starts from stays\n" +
+			"CLAIM: the job removes it once it has replaced it",
+		set: text(func(f *flags) *string { return &f.claimMode })},
 	{long: "require-state", doc: "with --from latest: fail when there is no checkpoint yet",
 		set: on(func(f *flags) *bool { return &f.requireState })},
-	{long: "allow-non-restored-state", short: "n", old: "allowNonRestoredState",
+	{long: "allow-non-restored-state", short: "n", old: []string{"allowNonRestoredState"},
 		doc: "accept state of operators that the job no longer has",
 		set: on(func(f *flags) *bool { return &f.allowLost })},
 	{long: "name", value: "NAME", doc: "name of the job, which its checkpoints are kept under\n" +
@@ -126,6 +136,10 @@ func (f *flags) check() error {
 	if f.requireState && f.from != latest {
 		return fmt.Errorf("flag --require-state: want --from %s with it", latest)
 	}
+	if f.claimMode != "" && (f.from == "" || f.from == latest) {
+		return fmt.Errorf("flag --claim-mode %s: want --from with a place: %s",
+			f.claimMode, "without one the job goes on with what is its own")
+	}
 	// What has a slash or a dot is a place without doubt.
 	if f.from != latest && !strings.ContainsAny(f.from, `/\.`) &&
 		config.Nearest(f.from, []string{latest}) != "" {
@@ -144,8 +158,8 @@ func unknownArguments(args []string) error {
 	var flags []string
 	for _, k := range known {
 		flags = append(flags, "--"+k.long)
-		if k.old != "" {
-			flags = append(flags, "--"+k.old)
+		for _, old := range k.old {
+			flags = append(flags, "--"+old)
 		}
 	}
 	var unknown []error
@@ -191,7 +205,7 @@ func find(arg string) (match *flag, value string, inline bool) {
 	name, value, inline := strings.Cut(strings.TrimPrefix(strings.TrimPrefix(arg, "-"), "-"), "=")
 	for i := range known {
 		k := &known[i]
-		long := name == k.long || name != "" && name == k.old
+		long := name == k.long || slices.Contains(k.old, name)
 		short := name == k.short && name != "" && !strings.HasPrefix(arg, "--")
 		if long || short {
 			return k, value, inline
@@ -214,7 +228,14 @@ func (f *flags) apply(env *stream.Env) {
 	if f.checkpointDir != "" {
 		env.Set(stream.CheckpointDirectory.Key(), f.checkpointDir)
 	}
-	env.Restore(f.from)
+	if f.claimMode != "" {
+		env.Set(stream.ClaimMode.Key(), f.claimMode)
+	}
+	if at, ok := momentOf(f.from, time.Now()); ok {
+		env.RestoreAt(at)
+	} else {
+		env.Restore(f.from)
+	}
 	if f.requireState {
 		env.RequireState()
 	}

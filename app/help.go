@@ -21,7 +21,7 @@ func (p *program) help() {
 		code int
 		says string
 	}{
-		{ExitDone, "finished, or stopped with a last checkpoint and ready to continue"},
+		{ExitDone, "finished, or stopped with a checkpoint or savepoint and ready to continue"},
 		{ExitFailed, "failed"},
 		{ExitUsage, "the command line, configuration or job is wrong; nothing ran"},
 		{ExitFenced, "another process took over the job of this name"},
@@ -29,13 +29,21 @@ func (p *program) help() {
 	} {
 		fmt.Fprintf(w, "  %d  %s\n", e.code, e.says)
 	}
+	fmt.Fprintf(w, "\nSignals:\n"+
+		"  INT, TERM  stop with a last checkpoint (TERM with a savepoint: "+
+		"job.savepoint-on-deletion);\n             the second one ends at once\n"+
+		"  USR1       take a savepoint in execution.checkpointing.savepoint-dir\n")
 	fmt.Fprintf(w, "\nConfiguration keys for -D (and other keys that mean the same):\n")
 	for _, d := range config.All() {
 		key := d.Key
 		if len(d.Old) > 0 {
 			key += " (" + strings.Join(d.Old, ", ") + ")"
 		}
-		fmt.Fprintf(w, "  %s: %s, default %s\n      %s\n", key, d.Type, d.Default, d.Doc)
+		def := "no default"
+		if d.Default != "" {
+			def = "default " + d.Default
+		}
+		fmt.Fprintf(w, "  %s: %s, %s\n      %s\n", key, d.Type, def, d.Doc)
 	}
 }
 

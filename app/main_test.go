@@ -51,6 +51,13 @@ func TestParseFlags(t *testing.T) {
 		{"-from latest --require-state", base(func(f *flags) {
 			f.from, f.requireState = "latest", true
 		})},
+		{"-s x -rm CLAIM", base(func(f *flags) { f.from, f.claimMode = "x", "CLAIM" })},
+		{"-s x --restoreMode NO_CLAIM", base(func(f *flags) {
+			f.from, f.claimMode = "x", "NO_CLAIM"
+		})},
+		{"--claimMode=claim --from 10:00", base(func(f *flags) {
+			f.from, f.claimMode = "10:00", "claim"
+		})},
 		{"-p3 --from file:///a=b", base(func(f *flags) {
 			f.parallelism, f.from = "3", "file:///a=b"
 		})},
@@ -98,6 +105,8 @@ func TestParseFlagsRefuses(t *testing.T) {
 		{[]string{"--require-state"}, `flag --require-state: want --from latest with it`},
 		{[]string{"--require-state", "-s", "a/b"},
 			`flag --require-state: want --from latest with it`},
+		{[]string{"-rm", "CLAIM", "-s", "latest"}, `flag --claim-mode CLAIM: want --from with ` +
+			`a place: without one the job goes on with what is its own`},
 		{[]string{"-s", "lastest"}, `flag --from "lastest": did you mean "latest"? ` +
 			`(a directory of that name is "./lastest")`},
 		{[]string{"--from=Latest"}, `flag --from "Latest": did you mean "latest"? ` +

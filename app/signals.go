@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"os"
+	"syscall"
 	"time"
 )
 
@@ -16,20 +17,28 @@ type stopper struct {
 	note   func(text string)
 	stop   func() // called once
 	cancel func()
+	// terminate, when not nil, is called instead of stop for SIGTERM.
+	terminate func()
 }
 
 // obey handles signals until one has ended the job or ctx is done.
 func obey(ctx context.Context, signals <-chan os.Signal, s stopper) {
 	var first time.Time
+	var signal os.Signal
 	for {
 		select {
 		case <-ctx.Done():
 			return
-		case <-signals:
+		case signal = <-signals:
 		}
 		switch at := s.now(); {
 		case first.IsZero():
 			first = at
+			if signal == syscall.SIGTERM && s.terminate != nil {
+				s.note("stopping with a savepoint; a second signal ends at once")
+				s.terminate()
+				continue
+			}
 			s.note("stopping with a last checkpoint; a second signal ends at once")
 			s.stop()
 		case at.Sub(first) >= oneSignal:

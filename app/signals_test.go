@@ -55,3 +55,25 @@ func TestObey(t *testing.T) {
 		}
 	}
 }
+
+// Goal: SIGTERM, but not SIGINT, stops with a savepoint when it is to. Method: one signal each.
+func TestObeyTerminate(t *testing.T) {
+	for signal, want := range map[os.Signal]string{
+		syscall.SIGTERM: "stopping with a savepoint; a second signal ends at once, terminate",
+		syscall.SIGINT:  "stopping with a last checkpoint; a second signal ends at once, stop",
+	} {
+		ctx, done := context.WithCancel(t.Context())
+		signals := make(chan os.Signal, 1)
+		signals <- signal
+		var did []string
+		log := func(what string) func() { return func() { did = append(did, what) } }
+		obey(ctx, signals, stopper{
+			now:  func() time.Time { done(); return time.Unix(1, 0) },
+			note: func(text string) { did = append(did, text) }, stop: log("stop"),
+			cancel: log("cancel"), terminate: log("terminate"),
+		})
+		if diff := cmp.Diff(want, strings.Join(did, ", ")); diff != "" {
+			t.Errorf("%v: %s", signal, diff)
+		}
+	}
+}
