@@ -149,10 +149,11 @@ func TestDamagedCollections(t *testing.T) {
 
 // Goal: an entry that the backend refuses fails the job. Method: a user key that is too long.
 func TestCollectionWriteFault(t *testing.T) {
-	onCollections(t, func(t *testing.T, f backend.Factory) {
+	onBackends(t, func(t *testing.T, f backend.Factory) {
 		o := declareKinds(t, f, 1)
 		o.at(1)
-		o.tags.Put(string(bytes.Repeat([]byte{'a'}, backend.MaxUserKeyBytes)), types.NullOf[int16](1))
+		long := string(bytes.Repeat([]byte{'a'}, backend.MaxUserKeyBytes))
+		o.tags.Put(long, types.NullOf[int16](1))
 		if err := o.d.Err(); err == nil || !strings.HasPrefix(err.Error(), "state: write: ") {
 			t.Errorf("error %v", err)
 		}
@@ -162,7 +163,7 @@ func TestCollectionWriteFault(t *testing.T) {
 // Goal: reading entries of numbers allocates nothing, nor do short loops over a map and over a
 // list. Method: count allocations.
 func TestCollectionAllocations(t *testing.T) {
-	onCollections(t, func(t *testing.T, f backend.Factory) {
+	onBackends(t, func(t *testing.T, f backend.Factory) {
 		if f.Name() == naive.Name {
 			t.Skip("the naive backend allocates")
 		}
@@ -210,7 +211,7 @@ func declareCounts(t testing.TB, f backend.Factory) *counts {
 
 // BenchmarkMap is a Get and a Put of a map with 100 entries, and a loop over all of it.
 func BenchmarkMap(b *testing.B) {
-	for _, f := range collecting {
+	for _, f := range factories {
 		o := declareCounts(b, f)
 		for i := range int64(100) {
 			o.counts.Put(i, gapless{A: i})

@@ -503,15 +503,16 @@ func (o *everyKind) step(m *kindsModel, rule rules, depth int) {
 // do, with every kind of time to live, through snapshots into other backends, and a row without
 // content says so. Method: random steps against maps and slices, with a clock set by hand.
 func TestEveryKind(t *testing.T) {
+	const after, show = 50 * time.Millisecond, state.ReturnExpiredIfNotCleanedUp
 	for name, ttl := range map[string]*state.TTL{
 		"for ever":    nil,
-		"default":     {After: 50 * time.Millisecond},
-		"on read":     {After: 50 * time.Millisecond, Update: state.OnReadAndWrite},
-		"show":        {After: 50 * time.Millisecond, Visibility: state.ReturnExpiredIfNotCleanedUp},
-		"show, touch": {50 * time.Millisecond, state.OnReadAndWrite, state.ReturnExpiredIfNotCleanedUp},
+		"default":     {After: after},
+		"on read":     {After: after, Update: state.OnReadAndWrite},
+		"show":        {After: after, Visibility: show},
+		"show, touch": {After: after, Update: state.OnReadAndWrite, Visibility: show},
 	} {
 		t.Run(name, func(t *testing.T) {
-			onCollections(t, func(t *testing.T, f backend.Factory) {
+			onBackends(t, func(t *testing.T, f backend.Factory) {
 				for seed := range uint64(4) {
 					runEveryKind(t, f, ttl, seed)
 				}
@@ -561,7 +562,7 @@ func runEveryKind(t *testing.T, f backend.Factory, ttl *state.TTL, seed uint64) 
 			cursor.Now += o.random.Int64N(30)
 		}
 		if o.random.IntN(300) == 0 {
-			o.reopen(collecting[o.random.IntN(len(collecting))])
+			o.reopen(factories[o.random.IntN(len(factories))])
 		}
 		if err := o.d.Err(); err != nil {
 			t.Fatal(err)
@@ -575,7 +576,7 @@ func runEveryKind(t *testing.T, f backend.Factory, ttl *state.TTL, seed uint64) 
 // Goal: a long map and a long list come whole and in order when loops copy them in chunks,
 // with small and with large entries, and composite user keys are in order. Method: count.
 func TestLongCollections(t *testing.T) {
-	onCollections(t, func(t *testing.T, f backend.Factory) {
+	onBackends(t, func(t *testing.T, f backend.Factory) {
 		o := declareKinds(t, f, 1)
 		o.at(1)
 		const n = 3000

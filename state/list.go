@@ -138,8 +138,8 @@ func (c *listCell[T]) scan(f func(element []byte) bool) {
 	if c.codec == nil {
 		return
 	}
-	cursor := Cursor{Table: c.d.cursor.Table, Row: c.d.cursor.Row}
-	n := cursor.Table.Elements(cursor.Row, c.number)
+	table, row := c.d.cursor.Table, c.d.cursor.Row
+	n := table.Elements(row, c.number)
 	if n == 0 {
 		return
 	}
@@ -150,7 +150,9 @@ func (c *listCell[T]) scan(f func(element []byte) bool) {
 		limit = n
 	}
 	for next := 0; next < n && c.rewrites == rewrites; {
-		c.fill(&cursor, chunk, next, min(n, next+limit))
+		chunk.clear()
+		chunk.skip, chunk.limit = next, min(n-next, limit)
+		table.ListScan(row, c.number, chunk.addElement)
 		if chunk.len() == 0 {
 			return
 		}
@@ -171,19 +173,6 @@ func (c *listCell[T]) scan(f func(element []byte) bool) {
 			}
 		}
 	}
-}
-
-// fill copies the elements from one number to another.
-func (c *listCell[T]) fill(cursor *Cursor, chunk *chunk, from, to int) {
-	chunk.clear()
-	at := 0
-	cursor.Table.ListScan(cursor.Row, c.number, func(element []byte) bool {
-		if at >= from {
-			chunk.add(nil, element)
-		}
-		at++
-		return at < to
-	})
 }
 
 // hidden reports whether an element has expired and must not be seen.

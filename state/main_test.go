@@ -2,7 +2,6 @@ package state_test
 
 import (
 	"encoding/binary"
-	"slices"
 	"testing"
 
 	"github.com/leat-io/leat/internal/base/lifecycle/leaktest"
@@ -20,21 +19,6 @@ var factories = []backend.Factory{naive.Factory{}, table.Factory{}}
 func onBackends(t *testing.T, test func(t *testing.T, f backend.Factory)) {
 	for _, f := range factories {
 		t.Run(f.Name(), func(t *testing.T) { test(t, f) })
-	}
-}
-
-// collecting are the backends that keep collections.
-var collecting = factories[:1]
-
-// onCollections runs a test on every backend that keeps collections.
-func onCollections(t *testing.T, test func(t *testing.T, f backend.Factory)) {
-	for _, f := range factories {
-		t.Run(f.Name(), func(t *testing.T) {
-			if !slices.Contains(collecting, f) {
-				t.Skip("the row table does not keep collections yet")
-			}
-			test(t, f)
-		})
 	}
 }
 

@@ -1,5 +1,7 @@
 package state
 
+import "github.com/leat-io/leat/state/backend"
+
 // walk is a way through a map.
 type walk struct {
 	from, to []byte // at least from and below to; a nil to is no bound
@@ -16,11 +18,37 @@ const (
 	mostBytes    = 32 << 10
 )
 
-// chunk is a copy of some entries of a map, which stays as it is while the map changes.
+// chunk is a copy of some entries of a map, or elements of a list, which stays as it is while
+// these change.
 type chunk struct {
 	bytes    []byte
 	ends     []int // of key and entry, in turn
 	from, to []byte
+
+	// What is copied: so many entries at most, the elements behind so many; and whether there
+	// may be more. The functions that copy are made once, for calls allocate them.
+	limit, skip int
+	more        bool
+	addEntry    func(key, entry []byte) bool
+	addElement  func(element []byte) bool
+}
+
+func newChunk() *chunk {
+	c := &chunk{}
+	c.addEntry = func(key, entry []byte) bool {
+		c.add(key, entry)
+		c.more = c.len() >= c.limit || len(c.bytes) >= mostBytes
+		return !c.more
+	}
+	c.addElement = func(element []byte) bool {
+		if c.skip > 0 {
+			c.skip--
+			return true
+		}
+		c.add(nil, element)
+		return c.len() < c.limit
+	}
+	return c
 }
 
 func (c *chunk) add(key, entry []byte) {
@@ -42,23 +70,18 @@ func (c *chunk) at(i int) (key, entry []byte) {
 	return c.bytes[start:middle:middle], c.bytes[middle:end:end]
 }
 
-// fill copies up to limit entries and reports whether there may be more.
-func (c *chunk) fill(cursor *Cursor, number int, back bool, limit int) (more bool) {
+// fill copies entries between the bounds, and reports whether there may be more.
+func (c *chunk) fill(table backend.Table, row backend.Row, number int, back bool) (more bool) {
 	c.clear()
-	add := func(key, entry []byte) bool {
-		c.add(key, entry)
-		more = c.len() >= limit || len(c.bytes) >= mostBytes
-		return !more
-	}
 	if back {
-		cursor.Table.MapScanBack(cursor.Row, number, c.from, c.to, add)
+		table.MapScanBack(row, number, c.from, c.to, c.addEntry)
 	} else {
-		cursor.Table.MapScan(cursor.Row, number, c.from, c.to, add)
+		table.MapScan(row, number, c.from, c.to, c.addEntry)
 	}
-	return more
+	return c.more
 }
 
-func (c *chunk) clear() { c.bytes, c.ends = c.bytes[:0], c.ends[:0] }
+func (c *chunk) clear() { c.bytes, c.ends, c.more = c.bytes[:0], c.ends[:0], false }
 
 // bound sets the bounds.
 func (c *chunk) bound(w walk) {
@@ -88,21 +111,20 @@ func (c *mapCell[K, V]) scan(w walk, f func(key, entry []byte) bool) {
 	if c.codec == nil {
 		return
 	}
-	cursor := Cursor{Table: c.d.cursor.Table, Row: c.d.cursor.Row}
-	if cursor.Table.Elements(cursor.Row, c.number) == 0 || emptyRange(w) {
+	table, row := c.d.cursor.Table, c.d.cursor.Row
+	if table.Elements(row, c.number) == 0 || emptyRange(w) {
 		return
 	}
 	chunk := c.chunks.take()
 	defer c.chunks.give(chunk)
 	chunk.bound(w)
-	limit := w.limit
-	if limit == 0 {
-		limit = leastEntries
+	if chunk.limit = w.limit; chunk.limit == 0 {
+		chunk.limit = leastEntries
 	}
 	for more := true; more; {
 		writes := c.writes
-		more = chunk.fill(&cursor, c.number, w.back, limit)
-		limit = min(4*limit, mostEntries)
+		more = chunk.fill(table, row, c.number, w.back)
+		chunk.limit = min(4*chunk.limit, mostEntries)
 		for i := range chunk.len() {
 			key, entry := chunk.at(i)
 			if i == chunk.len()-1 {
@@ -121,7 +143,7 @@ func (c *mapCell[K, V]) scan(w walk, f func(key, entry []byte) bool) {
 			}
 			if c.writes != writes {
 				chunk.pass(key, w.back)
-				limit, more = leastEntries/4, true
+				chunk.limit, more = leastEntries/4, true
 				break
 			}
 		}
@@ -136,7 +158,7 @@ type chunks []*chunk
 func (c *chunks) take() *chunk {
 	n := len(*c)
 	if n == 0 {
-		return &chunk{}
+		return newChunk()
 	}
 	out := (*c)[n-1]
 	*c = (*c)[:n-1]

@@ -73,7 +73,8 @@ func keyedStart(t *testing.T, old, now string) (*protocol.JobGraph, *protocol.Op
 	is, _ := keyed(t, now)
 	state := stateOf("count", was...)
 	state.Subtasks[0].Keyed.Panes = panes
-	return jobOf(&protocol.Operator{Uid: "count", Name: "n", Stateful: true, Descriptors: is}), state
+	o := &protocol.Operator{Uid: "count", Name: "n", Stateful: true, Descriptors: is}
+	return jobOf(o), state
 }
 
 // Goal: maps, lists and timers may come, move and, when they are empty or that is allowed, go;
@@ -97,7 +98,8 @@ func TestCheckKeyed(t *testing.T) {
 		{"a value, m map", "a value",
 			[]string{`"count"`, `state "m" (map from (`, "does not declare", mayBeLost}, true},
 		{"a value, t timers", "a value", []string{`"t" (timers by key`, mayBeLost}, true},
-		{"m map", "m list", []string{`state "m" is map from`, "list of", "under a new name"}, false},
+		{"m map", "m list",
+			[]string{`state "m" is map from`, "list of", "under a new name"}, false},
 		{"m map", "m map s", []string{"living 1s in the job", "take its time to live away",
 			"under a new name"}, false},
 		{"l list s", "l list", []string{"living 1s in the checkpoint", "give it a time to live"},
