@@ -27,6 +27,7 @@ type view struct {
 	inProgress []filesystem.Entry // objects in progress there and in the directory of the job name
 	marks      marks
 	keep       func(DataFileName) bool
+	idle       bool // no checkpoint is to come
 }
 
 // plan is what a sweep removes, in this order. Whatever is interrupted leaves no record without
@@ -124,11 +125,12 @@ func (v view) isGarbage(p filesystem.Path, base string) bool {
 }
 
 // isOver tells whether the checkpoint for which a file was made is completed or will never be: the
-// file is of an earlier generation, or of ours and no newer than the newest completed checkpoint.
+// file is of an earlier generation, or of ours and no newer than the newest completed checkpoint,
+// or of ours and nothing is to come.
 // Files of a newer generation are never touched.
 func (v view) isOver(name DataFileName) bool {
 	return name.Generation < v.generation ||
-		name.Generation == v.generation && name.Checkpoint <= v.newest
+		name.Generation == v.generation && (name.Checkpoint <= v.newest || v.idle)
 }
 
 // isAbandoned is isGone and isGarbage for an object in progress, judged by where it would go.

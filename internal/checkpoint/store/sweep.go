@@ -23,6 +23,9 @@ type InFlight struct {
 	// checkpoint refers to it, for instance the result of a merge not yet referred to. May be nil.
 	// It is called from the goroutine that sweeps and must not block.
 	Keep func(DataFileName) bool
+	// Idle says that no task runs any more: files made for checkpoints still to come, such as the
+	// results of merges that none has referred to, are of no use either.
+	Idle bool
 }
 
 // SweepReport says what a sweep did.
@@ -102,7 +105,7 @@ func (s *Store) sweep(
 	if inFlight != nil {
 		needs = inFlight()
 	}
-	v.keep = needs.Keep
+	v.keep, v.idle = needs.Keep, needs.Idle
 	if err := s.lookAtRecords(ctx, &v, needs.BuildsOn); err != nil {
 		return SweepReport{}, err
 	}
@@ -272,7 +275,9 @@ func (s *Store) decideSweep(v view) plan {
 	}
 	p := makePlan(v, s)
 	s.mu.swept = &sweptSet{
-		judge: view{generation: v.generation, jobID: v.jobID, newest: v.newest},
+		judge: view{
+			generation: v.generation, jobID: v.jobID, newest: v.newest, idle: v.idle,
+		},
 		kept:  leftOf(v, p),
 	}
 	// Only what may be asked for again stays in memory.

@@ -107,6 +107,50 @@ func TestSweepInFlight(t *testing.T) {
 	m.publish(t, last)
 }
 
+// Goal: the result of a merge stays until the checkpoint it is named for is complete, whatever
+// completes before without referring to it, and goes when nobody has referred to it by then, or
+// when no task runs any more. Method: three results named for checkpoint 5, one referred to by
+// checkpoint 4, one by none; another for checkpoint 300.
+func TestSweepMerges(t *testing.T) {
+	files := mem.New(mem.Options{})
+	m := begin(t, files, 1)
+	m.Retain(1)
+	there := func(reference string) bool {
+		_, err := files.Stat(t.Context(),
+			path.Join(m.jobDir(m.Identity().JobID), sharedName, path.Base(reference)))
+		return err == nil
+	}
+	expect := func(when, reference string, want bool) {
+		t.Helper()
+		if got := there(reference); got != want {
+			t.Errorf("%s: %q is there: %v, want %v", when, reference, got, want)
+		}
+	}
+	used, late, waiting := m.upload(t, 5), m.upload(t, 5), m.upload(t, 300)
+	for m.next < 4 {
+		m.publishAndRefer(t)
+		m.sweep(t)
+		expect("before it is referred to", used, true)
+		expect("before its checkpoint", late, true)
+	}
+	m.publish(t, used)
+	m.sweep(t)
+	expect("referred to", used, true)
+	expect("before its checkpoint", late, true)
+	m.publish(t, used)
+	m.sweep(t)
+	expect("referred to", used, true)
+	expect("after its checkpoint", late, false)
+	expect("before its checkpoint", waiting, true)
+	if _, err := m.Sweep(t.Context(), m.gen, func() InFlight {
+		return InFlight{Idle: true}
+	}); err != nil {
+		t.Fatal(err)
+	}
+	expect("referred to, at the end", used, true)
+	expect("at the end", waiting, false)
+}
+
 // Goal: a stale master learns that it is stale, and not that a file of its checkpoint is swept,
 // though its own sweep judges by the checkpoints of the master after it. Method: before each store
 // call of such a sweep the stale master publishes. Regression: it went on and failed otherwise.

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"path"
+	"strings"
 
 	"github.com/leat-io/leat/filesystem"
 )
@@ -62,6 +63,21 @@ func (u *Uploader) Upload(
 		return "", 0, fmt.Errorf("store: upload %q: %w", uriOf(u.fs, target), err)
 	}
 	return u.prefix + name.String(), size, nil
+}
+
+// Open opens a file by the reference that Upload returned, now or in an earlier generation of the
+// job. The caller closes it. Errors: filesystem.ErrNotExist, also for any other reference.
+func (u *Uploader) Open(ctx context.Context, reference string) (filesystem.ReadAtCloser, error) {
+	base, ok := strings.CutPrefix(reference, u.prefix)
+	if _, named := ParseDataFileName(base); !ok || !named {
+		return nil, fmt.Errorf("store: open %q: %w: it is no file of this job",
+			reference, filesystem.ErrNotExist)
+	}
+	file, err := u.fs.Open(ctx, path.Join(u.dir, base))
+	if err != nil {
+		return nil, fmt.Errorf("store: open %q: %w", uriOf(u.fs, path.Join(u.dir, base)), err)
+	}
+	return file, nil
 }
 
 func (u *Uploader) upload(

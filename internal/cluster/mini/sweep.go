@@ -76,7 +76,9 @@ func (s *sweeper) run(ctx context.Context) error {
 }
 
 // last sweeps when no task runs any more.
-func (s *sweeper) last(ctx context.Context) { s.sweep(ctx, nil) }
+func (s *sweeper) last(ctx context.Context) {
+	s.sweep(ctx, func() store.InFlight { return store.InFlight{Idle: true} })
+}
 
 func (s *sweeper) sweep(ctx context.Context, inFlight func() store.InFlight) {
 	s.mu.Lock()

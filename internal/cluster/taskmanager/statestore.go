@@ -2,6 +2,7 @@ package taskmanager
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"sync"
@@ -71,6 +72,23 @@ func (s *stateStore) Open(ctx context.Context, path string) (filesystem.ReadAtCl
 		return nil, err
 	}
 	return found.OpenFile(ctx, path)
+}
+
+// OpenWritten opens a data file that a checkpoint of the job refers to.
+func (s *stateStore) OpenWritten(
+	ctx context.Context, path string,
+) (filesystem.ReadAtCloser, error) {
+	if s.err != nil {
+		return nil, s.err
+	}
+	file, err := s.uploader.Open(ctx, path)
+	if errors.Is(err, filesystem.ErrNotExist) && s.restore != "" {
+		// It may have come with the restored checkpoint.
+		if file, errRestored := s.Open(ctx, path); errRestored == nil {
+			return file, nil
+		}
+	}
+	return file, err
 }
 
 // checkpoint reads the metadata once: it says where else files may lie.

@@ -46,6 +46,7 @@ type Config struct {
 type TaskManager struct {
 	config  Config
 	group   *lifecycle.Group
+	merges  *task.MergeLimit
 	attempt *attempt // newest; nil before the first deployment
 }
 
@@ -62,7 +63,9 @@ type attempt struct {
 
 // New returns a TaskManager without tasks. The end of ctx cancels all tasks.
 func New(ctx context.Context, c Config) *TaskManager {
-	return &TaskManager{config: c, group: lifecycle.NewGroup(ctx, c.Address)}
+	return &TaskManager{
+		config: c, group: lifecycle.NewGroup(ctx, c.Address), merges: task.NewMergeLimit(),
+	}
 }
 
 // Close cancels what still runs and waits for its end. It may be called again.
@@ -145,7 +148,7 @@ func (m *TaskManager) deploy(e *protocol.Envelope, d *protocol.DeployTask) {
 		Deploy: d, Registry: m.config.Registry, Backend: m.config.Backend,
 		Exchange: a.exchange, Files: m.config.Files, Clock: m.config.Clock,
 		Logger: m.config.Logger.With(slog.Any("attempt", a.number)),
-		Store:  a.store, Listener: l,
+		Store:  a.store, Listener: l, Merges: m.merges,
 		Identity: task.Identity{
 			JobName: d.JobName, JobID: a.jobID, Lineage: d.Lineage,
 			Generation: a.generation, Attempt: a.number,

@@ -243,7 +243,7 @@ func (t *Task) write(w *writing, parts []backend.Part, panes []backend.PaneID) {
 			return err
 		}
 		w.keyed.Keyed = keyed
-		w.ack.StateBytes += stats.UploadedBytes + stats.InlineBytes
+		w.ack.StateBytes += stats.UploadedBytes + stats.InlineBytes + stats.MergedBytes
 		return nil
 	})
 	aborted := w.ctx.Err() != nil // To be asked first: the letter ends the context.
@@ -296,6 +296,7 @@ func (t *Task) onComplete(checkpoint uint64) error {
 	t.completed = checkpoint
 	if c := &t.chain; c.lists != nil && c.lists.Confirm(checkpoint) {
 		c.keyed.Confirm(checkpoint)
+		t.wakeMerges()
 	}
 	for i := range t.chain.links {
 		l := &t.chain.links[i]

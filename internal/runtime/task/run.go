@@ -53,6 +53,7 @@ type Task struct {
 	ongoing    *writing // the checkpoint being copied or written; nil when none
 	completed  uint64   // newest checkpoint known to be complete
 	aborts     aborts   // safe for concurrent use
+	merges     merges
 
 	// Safe for concurrent use.
 	failure    operator.Failure

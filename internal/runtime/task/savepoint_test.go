@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 
+	"github.com/leat-io/leat/filesystem"
 	"github.com/leat-io/leat/internal/protocol"
 )
 
@@ -22,4 +23,9 @@ func (s *store) UploadSavepoint(
 	s.mu.files[fmt.Sprintf("%s/%s", directory, path)] = s.mu.files[path]
 	delete(s.mu.files, path)
 	return path, size, nil
+}
+
+// OpenWritten is Open: there is one place.
+func (s *store) OpenWritten(ctx context.Context, path string) (filesystem.ReadAtCloser, error) {
+	return s.Open(ctx, path)
 }

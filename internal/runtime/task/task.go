@@ -33,7 +33,8 @@ import (
 )
 
 // Config is everything a task needs. Deploy names chain, edges and restored state. All
-// fields are set; Backend may be nil when no operator keeps keyed state, Logger to discard.
+// fields are set, unless said otherwise; Backend may be nil when no operator keeps keyed state,
+// Logger to discard.
 type Config struct {
 	Deploy   *protocol.DeployTask
 	Identity Identity
@@ -46,6 +47,8 @@ type Config struct {
 	Logger   *slog.Logger
 	Store    Store
 	Listener Listener
+	// Merges is shared by the tasks of a process; nil is a limit for this task alone.
+	Merges *MergeLimit
 }
 
 // Identity is connector.Identity without the operator.
@@ -67,6 +70,8 @@ type Store interface {
 		task *protocol.TaskID, write func(io.Writer) error) (path string, size int64, err error)
 	// Open opens a data file of the restored checkpoint by the path in its run.
 	Open(ctx context.Context, path string) (filesystem.ReadAtCloser, error)
+	// OpenWritten opens a data file that a complete checkpoint of this job refers to.
+	OpenWritten(ctx context.Context, path string) (filesystem.ReadAtCloser, error)
 }
 
 // Listener receives what a task has to say. Calls come from the task's goroutines and must
