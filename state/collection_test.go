@@ -248,7 +248,18 @@ func (o *everyKind) stepValue(m *kindsModel, rule rules) {
 	r, now := o.random, *rule.now
 	n := int64(r.IntN(100))
 	l := label{int32(n), randomText(r)}
-	switch r.IntN(11) {
+	switch r.IntN(12) {
+	case 11:
+		old := label{}
+		if m.value != nil && !rule.gone(m.value.used) {
+			old = m.value.value
+		}
+		o.value.Update(func(v *label) {
+			check(o, "value", old, *v, true, true)
+			v.N++
+			old = *v
+		})
+		m.value = &timed[label]{old, now}
 	case 0, 1:
 		o.value.Set(l)
 		m.value = &timed[label]{l, now}

@@ -19,11 +19,13 @@ func DeclareReducing[T any](
 
 // Add folds a value into that of the current key. The first is taken as it is.
 func (r Reducing[T]) Add(value T) {
-	var old T
-	if r.cell.live(&old) {
-		value = r.reduce(old, value)
-	}
-	r.cell.set(&value)
+	live := r.cell.live()
+	r.cell.update(func(fold *T) {
+		if live {
+			value = r.reduce(*fold, value)
+		}
+		*fold = value
+	})
 }
 
 // Get returns the fold of the values that were added, or false when there are none.
@@ -66,19 +68,13 @@ func DeclareAggregating[In, Acc, Out any](
 
 // Add folds a value into the accumulator of the current key.
 func (a Aggregating[In, Acc, Out]) Add(value In) {
-	var acc Acc
-	if !a.cell.live(&acc) {
-		acc = a.fresh()
-	}
-	a.f.Add(&acc, value)
-	a.cell.set(&acc)
-}
-
-func (a Aggregating[In, Acc, Out]) fresh() (acc Acc) {
-	if a.f.Create != nil {
-		acc = a.f.Create()
-	}
-	return acc
+	live := a.cell.live()
+	a.cell.update(func(acc *Acc) {
+		if !live && a.f.Create != nil {
+			*acc = a.f.Create()
+		}
+		a.f.Add(acc, value)
+	})
 }
 
 // Get returns the result for the current key, or false when nothing was added.

@@ -28,6 +28,11 @@ func (v Value[T]) Get() (value T, ok bool) {
 // Set replaces the value of the current key.
 func (v Value[T]) Set(value T) { v.cell.set(&value) }
 
+// Update lets f change the value of the current key, which is the zero T when it was not set.
+// f must not keep value nor use this handle. It is faster than Get and Set for a T of numbers,
+// which f changes where it lies.
+func (v Value[T]) Update(f func(value *T)) { v.cell.update(f) }
+
 // Clear unsets the value of the current key.
 func (v Value[T]) Clear() { v.cell.clear() }
 
@@ -108,20 +113,16 @@ func (c *cell[T]) getTimed(fixed unsafe.Pointer, value *T, ok *bool) {
 	}
 }
 
-// live reads the value unless there is none that counts: one that has expired does not,
-// whether it may be seen or not.
-func (c *cell[T]) live(value *T) (ok bool) {
+// live reports whether there is a value that counts: one that has expired does not, whether
+// it may be seen or not.
+func (c *cell[T]) live() bool {
 	if c.codec == nil {
 		return false
 	}
 	cursor := &c.d.cursor
 	fixed := cursor.Table.Fixed(cursor.Row)
-	if *(*uint64)(fixed)&c.present == 0 ||
-		c.millis != 0 && c.expired(c.lastUse(fixed), cursor.Now) {
-		return false
-	}
-	c.codec.Load(cursor.Table, cursor.Row, value)
-	return true
+	return *(*uint64)(fixed)&c.present != 0 &&
+		(c.millis == 0 || !c.expired(c.lastUse(fixed), cursor.Now))
 }
 
 func (c *cell[T]) set(value *T) {
@@ -141,6 +142,38 @@ func (c *cell[T]) set(value *T) {
 	if err := c.codec.Store(cursor.Table, cursor.Row, value); err != nil {
 		c.d.fail(err)
 	}
+}
+
+// update lets f change the value, the zero T when there is none that counts.
+func (c *cell[T]) update(f func(value *T)) {
+	if c.codec == nil {
+		return
+	}
+	if !c.codec.storeDirect {
+		var value T
+		if c.live() {
+			c.codec.Load(c.d.cursor.Table, c.d.cursor.Row, &value)
+		}
+		f(&value)
+		c.set(&value)
+		return
+	}
+	cursor := &c.d.cursor
+	if err := cursor.Table.Change(cursor.Row); err != nil {
+		c.d.fail(err)
+		return
+	}
+	fixed := cursor.Table.Fixed(cursor.Row)
+	value := (*T)(unsafe.Add(fixed, c.codec.base)) // zeros when it is not set
+	if c.millis != 0 {
+		if c.expired(c.lastUse(fixed), cursor.Now) {
+			var none T
+			*value = none
+		}
+		*wordAt(fixed, c.offset) = uint64(cursor.Now)
+	}
+	*(*uint64)(fixed) |= c.present
+	f(value)
 }
 
 func (c *cell[T]) clear() {

@@ -221,6 +221,7 @@ func TestFailedHandle(t *testing.T) {
 	var d state.Declarations
 	v := state.DeclareValue[map[string]int](&d, "m")
 	v.Set(nil)
+	v.Update(nil)
 	v.Clear()
 	if _, ok := v.Get(); ok {
 		t.Error("it has a value")
@@ -306,6 +307,32 @@ func TestValueAllocations(t *testing.T) {
 			t.Errorf("%v allocations for a Get and a Set", allocs)
 		}
 	})
+}
+
+// BenchmarkUpdate is an Update, and a Get with a Set, of a struct of numbers.
+func BenchmarkUpdate(b *testing.B) {
+	for _, f := range factories {
+		var d state.Declarations
+		v := state.DeclareValue[gapless](&d, "s")
+		layout, err := d.Layout(1)
+		if err != nil {
+			b.Fatal(err)
+		}
+		rows := open(b, f, layout)
+		*d.Cursor() = state.Cursor{Table: rows.table, Row: rows.row(1, backend.InsertClean)}
+		b.Run(f.Name()+"/update", func(b *testing.B) {
+			for b.Loop() {
+				v.Update(func(value *gapless) { value.A++ })
+			}
+		})
+		b.Run(f.Name()+"/get and set", func(b *testing.B) {
+			for b.Loop() {
+				value, _ := v.Get()
+				value.A++
+				v.Set(value)
+			}
+		})
+	}
 }
 
 // BenchmarkValue is one Get and one Set of a struct with padding.
