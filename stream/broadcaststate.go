@@ -82,6 +82,8 @@ func (m *broadcastMap[K, V]) load(entry []byte) error {
 	return nil
 }
 
+func (m *broadcastMap[K, V]) named() string { return m.name }
+
 func (m *broadcastMap[K, V]) describe() *protocol.NamedState {
 	d := &protocol.NamedState{Name: m.name, Version: 1, Broadcast: true}
 	if m.keys != nil && m.codec != nil {

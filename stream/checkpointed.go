@@ -13,48 +13,64 @@ import (
 	"github.com/leat-io/leat/internal/record"
 )
 
-// keepOperatorState learns from a function of step, made for that, what operator state it
-// keeps. Functions that are no CheckpointedFunction keep none.
-func (e *Env) keepOperatorState(step *transformation, function any) {
-	f, ok := function.(CheckpointedFunction)
-	if !ok {
-		return
+// adapted is implemented by functions that stand for another one, whose optional methods count.
+type adapted interface{ adapts() any }
+
+// original returns what a function stands for, or itself.
+func original(function any) any {
+	if a, ok := function.(adapted); ok {
+		return a.adapts()
 	}
-	store := &OperatorStateStore{}
-	err := f.InitializeState(store)
-	if store.err != nil {
-		err = store.err
-	}
-	if err != nil {
+	return function
+}
+
+// keepOperatorState learns what operator state step keeps: that of a function, made for that,
+// if it is a CheckpointedFunction, and those of a broadcast stream.
+func (e *Env) keepOperatorState(
+	step *transformation, function any, declare ...BroadcastDeclaration,
+) {
+	c := checkpointedOf(nil, function, declare...)
+	if err := c.initialize(); err != nil {
 		e.fault(fmt.Errorf("%q: initialize state: %w", step.name, err))
 	}
-	step.operatorStates = store.described()
+	step.operatorStates = c.store.described()
 }
 
 // checkpointed is the operator state of one subtask.
 type checkpointed struct {
 	env      *operator.Env
 	function CheckpointedFunction // nil: there is none
+	declare  []BroadcastDeclaration
 	store    OperatorStateStore
 }
 
 // checkpointedOf returns the operator state of a function.
-func checkpointedOf(env *operator.Env, function any) checkpointed {
-	f, _ := function.(CheckpointedFunction)
-	return checkpointed{env: env, function: f}
+func checkpointedOf(
+	env *operator.Env, function any, declare ...BroadcastDeclaration,
+) checkpointed {
+	f, _ := original(function).(CheckpointedFunction)
+	return checkpointed{env: env, function: f, declare: declare}
+}
+
+// initialize declares all states.
+func (c *checkpointed) initialize() error {
+	for _, d := range c.declare {
+		d.declare(&c.store)
+	}
+	var err error
+	if c.function != nil {
+		err = c.function.InitializeState(&c.store)
+	}
+	if c.store.err != nil {
+		return c.store.err
+	}
+	return err
 }
 
 // open initialises the function.
 func (c *checkpointed) open(restored operator.Restored) error {
-	if c.function == nil {
-		return nil
-	}
 	c.store.restored = restored
-	err := c.function.InitializeState(&c.store)
-	if c.store.err != nil {
-		err = c.store.err
-	}
-	if err != nil {
+	if err := c.initialize(); err != nil {
 		return userFault(c.env, fmt.Errorf("initialize state: %w", err))
 	}
 	c.store.sealed, c.store.restored.List = true, nil
@@ -87,12 +103,11 @@ func namesOf(states []*protocol.NamedState) []string {
 func (c *checkpointed) snapshot(
 	ctx context.Context, b record.Barrier,
 ) ([]*protocol.NamedState, error) {
-	if c.function == nil {
-		return nil, nil
-	}
-	err := c.function.SnapshotState(SnapshotContext{ctx: ctx, checkpoint: b.Checkpoint})
-	if err != nil {
-		return nil, userFault(c.env, fmt.Errorf("snapshot state: %w", err))
+	if c.function != nil {
+		err := c.function.SnapshotState(SnapshotContext{ctx: ctx, checkpoint: b.Checkpoint})
+		if err != nil {
+			return nil, userFault(c.env, fmt.Errorf("snapshot state: %w", err))
+		}
 	}
 	return c.store.snapshot(), nil
 }

@@ -106,13 +106,15 @@ func withFunction[F, T, R any](
 const sinkName = "Sink"
 
 // tryFunction learns what a function object keeps.
-func (e *Env) tryFunction(step *transformation, function any) {
+func (e *Env) tryFunction(
+	step *transformation, function any, declare ...BroadcastDeclaration,
+) {
 	if isNil(function) {
 		e.fault(fmt.Errorf("%q: %w", step.name, errNoFunction))
 		return
 	}
-	e.keepOperatorState(step, function)
-	if c, ok := function.(io.Closer); ok {
+	e.keepOperatorState(step, function, declare...)
+	if c, ok := original(function).(io.Closer); ok {
 		if err := c.Close(); err != nil {
 			e.fault(fmt.Errorf("%q: close: %w", step.name, err))
 		}
@@ -129,6 +131,7 @@ type ProcessContext struct {
 	env       *operator.Env
 	timestamp eventtime.Timestamp
 	watermark eventtime.Timestamp
+	states    *OperatorStateStore
 }
 
 // Timestamp returns the event time of the record, eventtime.None when it has none.
@@ -164,11 +167,7 @@ func (m functionFactory[F, T, R]) New(
 	if isNil(f) {
 		return operator.Built{}, userFault(env, errNoFunction)
 	}
-	o := &function{
-		next: out.Control, states: checkpointedOf(env, f), of: f,
-		context: ProcessContext{env: env, watermark: eventtime.None},
-		taken:   new(atomic.Uint64),
-	}
+	o := newFunction(env, f, out.Control)
 	if m.sink {
 		o.taken = env.Counters.Counter(operator.CounterSinkRecords)
 	}
@@ -186,7 +185,20 @@ func (m functionFactory[F, T, R]) New(
 	}}, nil
 }
 
-// function is the operator of a function object, in the middle or at the end of a chain.
+func newFunction(
+	env *operator.Env, f any, next operator.Control, declare ...BroadcastDeclaration,
+) *function {
+	o := &function{
+		next: next, states: checkpointedOf(env, f, declare...), of: original(f),
+		context: ProcessContext{env: env, watermark: eventtime.None},
+		taken:   new(atomic.Uint64),
+	}
+	o.context.states = &o.states.store
+	return o
+}
+
+// function is the operator of a function object, in the middle or at the end of a chain, and
+// the common part of heads that call one.
 type function struct {
 	next    operator.Control
 	states  checkpointed

@@ -55,6 +55,7 @@ type OperatorStateStore struct {
 
 // operatorState is one declared state.
 type operatorState interface {
+	named() string
 	// describe returns the state without elements.
 	describe() *protocol.NamedState
 	// elements returns what the state holds, encoded.
@@ -106,7 +107,7 @@ func (s *OperatorStateStore) admit(name string) error {
 	case name == "":
 		return errors.New("the name is empty")
 	case slices.ContainsFunc(s.states, func(o operatorState) bool {
-		return o.describe().Name == name
+		return o.named() == name
 	}):
 		return errors.New("the name is declared twice")
 	}
@@ -173,6 +174,8 @@ func declareList[T any](store *OperatorStateStore, name string, union bool) *Lis
 	})
 	return l
 }
+
+func (l *ListState[T]) named() string { return l.name }
 
 func (l *ListState[T]) describe() *protocol.NamedState {
 	d := &protocol.NamedState{Name: l.name, Version: 1, Union: l.union}

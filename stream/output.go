@@ -9,16 +9,16 @@ import (
 	"github.com/leat-io/leat/types"
 )
 
-// plainOutputs makes outputs that do not look at records: forward, and rebalance, which
-// gives full batches to the channels in turn.
-type plainOutputs[T any] struct{}
+// plainOutputs makes outputs that do not look at records: forward, rebalance, which gives
+// full batches to the channels in turn, and broadcast, which gives every batch to all.
+type plainOutputs[T any] struct{ toAll bool }
 
 // NewOutput returns the link of an output of one edge.
-func (plainOutputs[T]) NewOutput(
+func (f plainOutputs[T]) NewOutput(
 	_ *operator.Env, _ *protocol.Edge, channels operator.Channels,
 ) (any, operator.Output, error) {
 	o := &plainOutput[T]{
-		channels: channels, pool: record.NewRowsPool[T](batch.DefaultRows),
+		channels: channels, toAll: f.toAll, pool: record.NewRowsPool[T](batch.DefaultRows),
 	}
 	o.current = o.pool.Get()
 	return &operator.Link[T]{Record: o.record}, o, nil
@@ -26,6 +26,7 @@ func (plainOutputs[T]) NewOutput(
 
 type plainOutput[T any] struct {
 	channels operator.Channels
+	toAll    bool
 	pool     *record.RowsPool[T]
 	current  *record.Batch
 	next     int // channel of the next batch
@@ -47,11 +48,25 @@ func (o *plainOutput[T]) Flush() {
 	if o.current.Len == 0 {
 		return
 	}
+	if o.toAll {
+		o.sendToAll()
+		return
+	}
 	o.channels.Send(o.next, o.current)
 	if o.next++; o.next == o.channels.Len() {
 		o.next = 0
 	}
 	o.current = o.pool.Get()
+}
+
+// sendToAll lets all channels share the batch.
+func (o *plainOutput[T]) sendToAll() {
+	b, n := o.current, o.channels.Len()
+	o.current = o.pool.Get()
+	b.Retain(n - 1)
+	for i := range n {
+		o.channels.Send(i, b)
+	}
 }
 
 // keyedOutputs makes outputs that send a record to the owner of its key and hand the hash on.

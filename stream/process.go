@@ -34,6 +34,7 @@ type Context[K any] struct {
 	timestamp eventtime.Timestamp
 	watermark *inputWatermark
 	timers    *TimerService
+	states    *OperatorStateStore
 }
 
 // Key returns the key of the record.
@@ -96,6 +97,8 @@ func describeFunction[K, T, R any](
 type processFactory[K, T, R any] struct {
 	keyed  *KeyedStream[K, T]
 	create func() KeyedProcessFunction[K, T, R]
+	// declare are the states of a broadcast stream that is connected.
+	declare []BroadcastDeclaration
 }
 
 // New makes the operator of one subtask.
@@ -107,9 +110,11 @@ func (f processFactory[K, T, R]) New(
 		next: out.Control, env: env, function: f.create(),
 		keys: f.keyed.scratch(), out: Collector[R]{&collecting[R]{record: out.Record}},
 	}
-	p.operatorState = checkpointedOf(env, p.function)
+	p.operatorState = checkpointedOf(env, p.function, f.declare...)
 	p.service = TimerService{env: env, watermark: &p.watermark}
-	p.context = Context[K]{watermark: &p.watermark, timers: &p.service}
+	p.context = Context[K]{
+		watermark: &p.watermark, timers: &p.service, states: &p.operatorState.store,
+	}
 	p.timerContext.Context = p.context
 	if err := p.function.Open(&p.states); err != nil {
 		return operator.Built{}, userFault(env, fmt.Errorf("open: %w", err))
@@ -156,7 +161,8 @@ type process[K, T, R any] struct {
 	operatorState checkpointed
 }
 
-// Open restores the watermark and operator state; keyed state and timers have been restored before.
+// Open restores the watermark and operator state; keyed state and timers have been restored
+// before.
 func (p *process[K, T, R]) Open(_ context.Context, restored operator.Restored) error {
 	if p.timers != nil {
 		p.timers.open()

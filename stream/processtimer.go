@@ -121,6 +121,7 @@ func (s *TimerService) point(ts eventtime.Timestamp) bool {
 // timerFunctionOf returns f as a function with timers, nil when it has none. A method OnTimer
 // of another form is an error: it would never be called.
 func timerFunctionOf[K, R any](f any) (TimerFunction[K, R], error) {
+	f = original(f)
 	if t, ok := f.(TimerFunction[K, R]); ok {
 		return t, nil
 	}

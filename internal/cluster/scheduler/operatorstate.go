@@ -76,7 +76,8 @@ func differingField(old, now string) string {
 		case at < 0:
 			return fmt.Sprintf(" (field %q is gone)", f.Name)
 		case !after.Fields[at].Type.Equal(f.Type):
-			return fmt.Sprintf(" (field %q was %v and is %v)", f.Name, f.Type, after.Fields[at].Type)
+			return fmt.Sprintf(" (field %q was %v and is %v)",
+				f.Name, f.Type, after.Fields[at].Type)
 		}
 	}
 	for _, f := range after.Fields {
