@@ -212,7 +212,10 @@ func (t *Task) restoreKeyed(ctx context.Context, panes []*protocol.PaneRuns) err
 	if err := c.lists.Adopt(panes); err != nil {
 		return err
 	}
-	stats, err := run.Restore(ctx, t.config.Store.Open, panes, c.bounds, c.keyed)
+	stats, err := run.Restorer{
+		Open: t.config.Store.Open, Bounds: c.bounds, Backend: c.keyed, Expiry: t.expiry(),
+		NowMillis: t.config.Clock.Now().UnixMilli(),
+	}.Restore(ctx, panes)
 	if err != nil {
 		return err
 	}

@@ -89,7 +89,7 @@ func (t *Task) mergeOnce(ctx context.Context) bool {
 		stats, err = plan.Run(ctx, run.MergeEnv{
 			Open:      t.config.Store.OpenWritten,
 			Uploader:  uploader{store: t.config.Store, checkpoint: plan.JoinBy(), task: t.id},
-			Expiry:    run.ExpiryOf(t.deploy.Vertex.Operators[0].Descriptors),
+			Expiry:    t.expiry(),
 			NowMillis: t.config.Clock.Now().UnixMilli(),
 			Pause:     pace.pause,
 		})
@@ -150,4 +150,9 @@ func (p *pace) pause() error {
 	err := clock.Sleep(p.ctx, clock.Real(), rest)
 	p.since = clock.Monotonic()
 	return err
+}
+
+// expiry is by what rules rows of the task's keyed state outlive their use.
+func (t *Task) expiry() run.Expiry {
+	return run.ExpiryOf(t.deploy.Vertex.Operators[0].Descriptors)
 }

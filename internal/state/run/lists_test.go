@@ -109,8 +109,15 @@ func (f *filled) Restore(
 	if err != nil {
 		return err
 	}
-	if len(got) > 0 {
-		f.panes[backend.PaneID{Table: id, Pane: p}] = got
+	pane := backend.PaneID{Table: id, Pane: p}
+	if len(got) > 0 && f.panes[pane] == nil {
+		f.panes[pane] = rows{}
+	}
+	for key, v := range got {
+		if _, ok := f.panes[pane][key]; ok || !inside(bounds, key) {
+			return fmt.Errorf("key %x was restored before, or is out of bounds %v", key, bounds)
+		}
+		f.panes[pane][key] = v
 	}
 	return nil
 }

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
+	"slices"
 
 	"github.com/leat-io/leat/filesystem"
 	"github.com/leat-io/leat/internal/protocol"
@@ -22,25 +24,41 @@ type RestoreStats struct {
 	Bytes int64 // tables fetched, whole
 }
 
-// Restore fills a backend with the rows inside bounds that recorded lists amount to: the panes of
-// every subtask whose bounds overlap, as for Lists.Adopt. Every table is fetched whole and its
-// digest verified before it is opened; one pane's tables are in memory at a time.
-//
-// An error names the object and the offset of the run. Errors: ErrTruncated, ErrDigest, ErrCorrupt,
-// those of open and of the backend, which is of no use after an error.
+// Restorer fills a backend with rows. The zero value of Expiry keeps rows of any age.
+type Restorer struct {
+	Open    Opener
+	Bounds  types.HashRange // of the task
+	Backend backend.Backend
+	// Expiry and NowMillis, the time of day, say which rows are left out because their time to
+	// live is over.
+	Expiry    Expiry
+	NowMillis int64
+}
+
+// Restore is Restorer.Restore for rows of any age.
 func Restore(ctx context.Context, open Opener, panes []*protocol.PaneRuns, bounds types.HashRange,
 	b backend.Backend,
 ) (RestoreStats, error) {
-	lists, err := arrange(panes, bounds)
+	return Restorer{Open: open, Bounds: bounds, Backend: b}.Restore(ctx, panes)
+}
+
+// Restore fills the backend with the rows inside the bounds that recorded lists amount to: the
+// panes of every subtask whose bounds overlap, as for Lists.Adopt. Every table is fetched whole and
+// its digest verified before it is opened. The hash ranges of a pane come one after the other, and
+// only the tables that one of them needs are in memory.
+//
+// An error names the object and the offset of the run. Errors: ErrTruncated, ErrDigest, ErrCorrupt,
+// those of Open and of the backend, which is of no use after an error.
+func (r Restorer) Restore(
+	ctx context.Context, panes []*protocol.PaneRuns,
+) (RestoreStats, error) {
+	lists, err := arrange(panes, r.Bounds)
 	if err != nil {
 		return RestoreStats{}, fmt.Errorf("run: restore: %w", err)
 	}
-	f := &fetcher{open: open, objects: map[string]filesystem.ReadAtCloser{}}
+	f := &fetcher{open: r.Open, objects: map[string]filesystem.ReadAtCloser{}}
 	for _, list := range lists {
-		if err = ctx.Err(); err != nil {
-			break
-		}
-		if err = f.restorePane(ctx, list, bounds, b); err != nil {
+		if err = r.restorePane(ctx, f, list); err != nil {
 			err = fmt.Errorf("table %d, pane %d: %w", list.id.Table, list.id.Pane, err)
 			break
 		}
@@ -49,6 +67,126 @@ func Restore(ctx context.Context, open Opener, panes []*protocol.PaneRuns, bound
 		return RestoreStats{}, fmt.Errorf("run: restore: %w", err)
 	}
 	return f.stats, nil
+}
+
+func (r Restorer) restorePane(ctx context.Context, f *fetcher, list paneList) (err error) {
+	open := &openTables{fetcher: f, runs: list.runs}
+	defer func() { err = errors.Join(err, open.closeUpTo(math.MaxUint32)) }()
+	for _, bounds := range pieces(list.runs, r.Bounds) {
+		if err := r.restorePiece(ctx, open, list, bounds); err != nil {
+			return err
+		}
+		if err := open.closeUpTo(bounds.Hi); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// pieces cuts bounds where base runs begin, which is where most tables are no longer needed.
+func pieces(runs []*protocol.Run, bounds types.HashRange) []types.HashRange {
+	starts := []uint32{bounds.Lo}
+	for _, r := range runs {
+		if r.Base && r.HashLo > bounds.Lo && r.HashLo <= bounds.Hi {
+			starts = append(starts, r.HashLo)
+		}
+	}
+	slices.Sort(starts)
+	starts = slices.Compact(starts)
+	out := make([]types.HashRange, len(starts))
+	for i, lo := range starts {
+		out[i] = types.HashRange{Lo: lo, Hi: bounds.Hi}
+		if i > 0 {
+			out[i-1].Hi = lo - 1
+		}
+	}
+	return out
+}
+
+func (r Restorer) restorePiece(
+	ctx context.Context, open *openTables, list paneList, bounds types.HashRange,
+) (err error) {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	var sources []Source
+	for _, run := range list.runs {
+		if _, ok := intersect(boundsOf(run), bounds); !ok {
+			continue
+		}
+		reader, err := open.reader(ctx, run)
+		if err != nil {
+			return err
+		}
+		sources = append(sources, Source{Run: reader, Bounds: boundsOf(run)})
+	}
+	merged := merge(sources, mergeOptions{
+		bounds: bounds, isOver: r.Expiry.of(list.id.Table, r.NowMillis),
+	})
+	defer func() { err = errors.Join(err, merged.Close()) }()
+	if err := r.Backend.Restore(list.id.Table, list.id.Pane, bounds, merged); err != nil {
+		return err
+	}
+	return merged.Err() // A backend may have taken it for the end.
+}
+
+// openTables are the tables of a pane in memory. Several slices of one are one table.
+type openTables struct {
+	fetcher *fetcher
+	runs    []*protocol.Run // the list
+	tables  []openedTable
+}
+
+type openedTable struct {
+	run    *protocol.Run
+	reader *Reader
+	last   uint32 // last hash for which it is needed
+}
+
+// reader opens the table of a run, once.
+func (o *openTables) reader(ctx context.Context, run *protocol.Run) (*Reader, error) {
+	for _, t := range o.tables {
+		if isSlice(t.run, run) {
+			return t.reader, nil
+		}
+	}
+	last := run.HashHi
+	for _, other := range o.runs {
+		if isSlice(other, run) {
+			last = max(last, other.HashHi)
+		}
+	}
+	content, err := o.fetcher.fetch(ctx, run)
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", place(run), err)
+	}
+	reader, err := open(content, run.Digest)
+	if err != nil {
+		return nil, fmt.Errorf("open %s: %w", place(run), err)
+	}
+	reader.name = place(run)
+	o.tables = append(o.tables, openedTable{run: run, reader: reader, last: last})
+	o.fetcher.stats.Runs++
+	o.fetcher.stats.Bytes += int64(len(content))
+	return reader, nil
+}
+
+// isSlice tells whether two references are to one table, and say the same of its content.
+func isSlice(a, b *protocol.Run) bool {
+	return sameTable(a, b) && a.Length == b.Length && string(a.Digest) == string(b.Digest)
+}
+
+// closeUpTo closes the tables that no hash beyond hi needs.
+func (o *openTables) closeUpTo(hi uint32) error {
+	var errs []error
+	o.tables = slices.DeleteFunc(o.tables, func(t openedTable) bool {
+		if t.last > hi {
+			return false
+		}
+		errs = append(errs, t.reader.Close())
+		return true
+	})
+	return errors.Join(errs...)
 }
 
 // fetcher keeps the objects of one restore open: one object holds runs of many panes.
@@ -66,45 +204,6 @@ func (f *fetcher) close() error {
 		}
 	}
 	return errors.Join(errs...)
-}
-
-func (f *fetcher) restorePane(
-	ctx context.Context, list paneList, bounds types.HashRange, b backend.Backend,
-) (err error) {
-	sources, err := f.sources(ctx, list.runs)
-	defer func() {
-		for _, s := range sources {
-			err = errors.Join(err, s.Run.Close())
-		}
-	}()
-	if err != nil {
-		return err
-	}
-	merged := Merge(sources, bounds)
-	defer func() { err = errors.Join(err, merged.Close()) }()
-	if err := b.Restore(list.id.Table, list.id.Pane, bounds, merged); err != nil {
-		return err
-	}
-	return merged.Err() // A backend may have taken it for the end.
-}
-
-// sources opens the runs of a list. What it returns has to be closed, also after an error.
-func (f *fetcher) sources(ctx context.Context, runs []*protocol.Run) ([]Source, error) {
-	sources := make([]Source, 0, len(runs))
-	for _, r := range runs {
-		content, err := f.fetch(ctx, r)
-		if err != nil {
-			return sources, fmt.Errorf("read %s: %w", place(r), err)
-		}
-		reader, err := open(content, r.Digest)
-		if err != nil {
-			return sources, fmt.Errorf("open %s: %w", place(r), err)
-		}
-		sources = append(sources, Source{Run: reader, Bounds: boundsOf(r)})
-		f.stats.Runs++
-		f.stats.Bytes += int64(len(content))
-	}
-	return sources, nil
 }
 
 // fetch returns the bytes of a run, not verified yet.
