@@ -127,6 +127,7 @@ func (p *program) execute(
 	stop := make(chan struct{})
 	env.StopOn(stop)
 	env.OnProgress(line.show)
+	openControl(env, line.note)
 	pipes := make(chan os.Signal, 1) // never read
 	// With somebody to notify, a write to a pipe that nobody reads fails and does not end the
 	// process. Programs it starts do not inherit that, as they would inherit to ignore.

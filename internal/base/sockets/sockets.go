@@ -152,6 +152,16 @@ func List(dir string) ([]string, error) {
 	return names, nil
 }
 
+// Sweep removes the sockets in a directory on which nobody listens, as far as it can.
+func Sweep(ctx context.Context, dir string) {
+	names, _ := List(dir) // a directory that cannot be read is not swept
+	for _, name := range names {
+		if conn, err := Dial(ctx, dir, name); err == nil {
+			_ = conn.Close()
+		}
+	}
+}
+
 // Dial connects to the socket of a name. ErrGone: the program that opened it is no more.
 func Dial(ctx context.Context, dir, name string) (net.Conn, error) {
 	if err := checkPrivate(dir); err != nil {

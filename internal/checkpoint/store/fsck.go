@@ -72,8 +72,7 @@ func Fsck(
 		return nil, fmt.Errorf("store: check %q: %w", root, err)
 	}
 	f := &fsck{ctx: ctx, registry: registry, files: files, root: rootPath,
-		objects: map[filesystem.Path]filesystem.Entry{}, explained: map[filesystem.Path]bool{},
-		marked: map[filesystem.Path]bool{}}
+		objects: map[filesystem.Path]filesystem.Entry{}, explained: map[filesystem.Path]bool{}}
 	if err := f.run(); err != nil {
 		return nil, fmt.Errorf("store: check %q: %w", root, err)
 	}
@@ -95,7 +94,6 @@ type fsck struct {
 
 	objects   map[filesystem.Path]filesystem.Entry
 	explained map[filesystem.Path]bool // objects about which all is said
-	marked    map[filesystem.Path]bool // files that complete checkpoints refer to
 }
 
 func (f *fsck) find(s Severity, p filesystem.Path, what string, args ...any) {
@@ -209,6 +207,9 @@ func cause(err error) error {
 // checkpoint checks what a record completes.
 func (f *fsck) checkpoint(s *Store, r *Record, uncommitted bool) {
 	p := path.Join(f.root, r.Path)
+	if r.IsSavepoint() {
+		p = f.savepointOf(r)
+	}
 	f.explained[p] = true
 	f.explained[path.Join(path.Dir(p), contentsName)] = true
 	found, err := s.loadRecord(f.ctx, r)
@@ -231,7 +232,17 @@ func (f *fsck) checkpoint(s *Store, r *Record, uncommitted bool) {
 	f.references(found, label)
 }
 
-// references marks the files of a checkpoint and reports those that are not as recorded.
+// savepointOf returns the metadata of a savepoint with which the job was stopped, if it lies in
+// this store, else the records.
+func (f *fsck) savepointOf(r *Record) filesystem.Path {
+	files, dir, err := f.registry.Resolve(r.URI)
+	if err != nil || files.Scheme() != f.files.Scheme() {
+		return path.Join(f.root, controlName)
+	}
+	return path.Join(dir, metadataName)
+}
+
+// references reports the files of a checkpoint that are not as recorded.
 func (f *fsck) references(found *Found, label string) {
 	seen := map[string]bool{}
 	for _, operator := range found.Meta.Operators {
@@ -252,8 +263,14 @@ func (f *fsck) references(found *Found, label string) {
 
 func (f *fsck) reference(found *Found, reference string, size int64, label string) {
 	p := path.Join(found.Dir, reference)
-	f.marked[p], f.explained[p] = true, true
+	f.explained[p] = true
 	entry, there := f.objects[p]
+	if !there && (found.FS != f.files || !strings.HasPrefix(p, f.root+"/")) {
+		// A savepoint that lies elsewhere.
+		var err error
+		entry, err = found.FS.Stat(f.ctx, p)
+		there = err == nil
+	}
 	if there && entry.Size == size {
 		return
 	}
@@ -338,6 +355,8 @@ func (f *fsck) orphans() {
 		_, state := ParseDataFileName(path.Base(p))
 		inside := strings.TrimPrefix(p, f.root+"/")
 		switch top, _, _ := strings.Cut(inside, "/"); {
+		case state && strings.HasPrefix(path.Base(path.Dir(p)), savepointPrefix):
+			f.find(Garbage, p, "the savepoint does not refer to it")
 		case state:
 			f.find(Garbage, p, "orphan: no complete checkpoint refers to it; the job's next sweep "+
 				"removes it if it belongs to no checkpoint in the making")

@@ -173,6 +173,9 @@ func (s *Store) describe(ctx context.Context, r *Record, listed control) Checkpo
 		Record: r, URI: uriOf(s.fs, path.Dir(path.Join(s.root, r.Path))),
 		Committed: listed.isMarked(r.Checkpoint),
 	}
+	if r.IsSavepoint() {
+		c.URI = r.URI
+	}
 	found, err := s.loadRecord(ctx, r)
 	if err != nil {
 		c.Problem = err

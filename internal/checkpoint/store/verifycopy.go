@@ -100,6 +100,8 @@ func (c *copier) copyFiles() (*meta.Checkpoint, error) {
 	}
 	rewritten.Header.Kind = meta.KindSavepoint
 	rewritten.Header.Origin = c.copied.URI
+	// It is the user's: no schedule deletes it, and what its original claimed is none of it.
+	rewritten.Header.Periodic, rewritten.Header.Claimed = false, ""
 	runs := map[string][]*protocol.Run{} // by reference, all of them
 	var order []string
 	for _, operator := range c.from.Meta.Operators {

@@ -174,3 +174,22 @@ func (s serial) decode(b []byte) (value any, lastUse int64, err error) {
 	}
 	return s.cell.decode(fixed, vars), lastUse, nil
 }
+
+// isNumber tells whether the i-th column holds numbers.
+func (c cell) isNumber(i int) bool {
+	for _, f := range c.layout.Fields {
+		if f.Bytes == 0 {
+			continue
+		}
+		if i--; i >= 0 {
+			continue
+		}
+		switch f.Type.Kind {
+		case types.TinyInt, types.SmallInt, types.Int, types.BigInt, types.Float, types.Double,
+			types.Decimal:
+			return true
+		}
+		return false
+	}
+	return false
+}

@@ -74,13 +74,22 @@ type windowKind struct {
 	size int64 // milliseconds; 0: not known
 }
 
-// A window is described by its size first: "window-aggregate(3600000 ms, offset 0 ms)".
-var windowSize = regexp.MustCompile(`\((\d+) ms`)
+// A window is described by its size, and how far it slides:
+// "window-aggregate(3600000 ms sliding by 60000 ms, offset 0 ms)".
+var windowSize = regexp.MustCompile(`\((\d+) ms(?: sliding by (\d+) ms)?`)
 
+// windowOf returns the span of a pane: that of the window or, when it slides, of the slices that
+// windows are made of.
 func windowOf(kind string) windowKind {
 	var w windowKind
-	if m := windowSize.FindStringSubmatch(kind); m != nil {
-		w.size, _ = strconv.ParseInt(m[1], 10, 64)
+	m := windowSize.FindStringSubmatch(kind)
+	if m == nil {
+		return w
+	}
+	w.size, _ = strconv.ParseInt(m[1], 10, 64)
+	slide, _ := strconv.ParseInt(m[2], 10, 64)
+	for slide > 0 {
+		w.size, slide = slide, w.size%slide
 	}
 	return w
 }
@@ -104,80 +113,79 @@ func stateOf(d *protocol.StateDescriptor) State {
 // sectionsOf groups the described states of an operator.
 func sectionsOf(o *protocol.OperatorState) ([]*Section, error) {
 	var sections []*Section
-	var rows *Section
-	offset, slots := 0, 0 // in the row of the current table
+	rows := map[backend.TableID]*Section{}
 	for _, d := range o.GetDescriptors() {
 		s := stateOf(d)
-		var err error
 		if d.GetTable() > math.MaxUint16 {
 			return nil, fmt.Errorf("state %q: table number %d", s.Name, d.GetTable())
 		}
-		fresh := &Section{States: []State{s}, operator: o, table: backend.TableID(d.GetTable()),
-			window: windowOf(s.Kind)}
-		if fresh.key, err = parseKeyForm(s.KeySchema); err != nil {
-			return nil, fmt.Errorf("state %q: %w", s.Name, err)
-		}
-		switch {
-		case s.Kind == kindTimers:
-			fresh.Form = TimerForm
-			fresh.timers = backend.TimerLayout{KeyWords: fresh.key.words,
-				NamespaceWords: int(s.NamespaceWords)}
-		case isCollection(s.Kind):
-			if err = fresh.collection(s); err == nil && rows != nil {
-				offset += 8
-			}
-		case rows != nil && rows.table == fresh.table:
-			rows.States = append(rows.States, s)
-			err = rows.addPart(s, &offset, &slots)
-			fresh = nil
-		default:
-			rows, offset, slots = fresh, 0, 0
-			if hasPresence(s.Kind) {
-				offset = 8
-			}
-			err = fresh.addPart(s, &offset, &slots)
-		}
+		section, err := newSection(o, s, rows)
 		if err != nil {
 			return nil, fmt.Errorf("state %q: %w", s.Name, err)
 		}
-		if fresh != nil {
-			sections = append(sections, fresh)
+		if section != nil {
+			sections = append(sections, section)
 		}
-		if rows != nil {
-			rows.row.FixedBytes = offset
-		}
-	}
-	for _, s := range sections {
-		s.Paned = s.isPaned()
-		s.row.KeyWords = s.key.words
 	}
 	return sections, nil
 }
 
-// addPart places one more state in the row, behind those before it.
-func (s *Section) addPart(state State, offset, slots *int) error {
-	ttl := -1
-	if state.TTLMillis > 0 {
-		if ttl = int(state.ttlByte); ttl == *offset {
-			*offset += 8
-		}
-	}
-	c, err := cellOf(state.ValueSchema, *offset, *slots)
+// newSection returns the section of a state, nil when it stands in the rows of one that there is
+// already.
+func newSection(
+	o *protocol.OperatorState, s State, rows map[backend.TableID]*Section,
+) (*Section, error) {
+	key, err := parseKeyForm(s.KeySchema)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	part := rowPart{cell: c, ttl: ttl}
+	section := &Section{States: []State{s}, operator: o, table: backend.TableID(s.Table),
+		key: key, window: windowOf(s.Kind)}
+	section.Paned = section.isPaned()
+	switch {
+	case s.Kind == kindTimers:
+		section.Form = TimerForm
+		section.timers = backend.TimerLayout{KeyWords: key.words,
+			NamespaceWords: int(s.NamespaceWords)}
+		return section, nil
+	case isCollection(s.Kind):
+		return section, section.collection(s)
+	}
+	if known := rows[section.table]; known != nil {
+		known.States = append(known.States, s)
+		return nil, known.addPart(s)
+	}
+	rows[section.table] = section
+	section.row.KeyWords = key.words
+	if hasPresence(s.Kind) {
+		section.row.FixedBytes = 8
+	}
+	return section, section.addPart(s)
+}
+
+// addPart places one more state in the row, behind those before it.
+func (s *Section) addPart(state State) error {
+	part := rowPart{ttl: -1}
+	if state.TTLMillis > 0 {
+		part.ttl = int(state.ttlByte)
+		if part.ttl != s.row.FixedBytes {
+			return fmt.Errorf("the time of its last use is said to lie at byte %d, not %d",
+				part.ttl, s.row.FixedBytes)
+		}
+		s.row.FixedBytes += 8
+	}
 	if hasPresence(state.Kind) {
 		part.presence = 1 << (state.presenceBit & 63)
 	}
-	for _, slot := range c.layout.VarSlots {
-		s.row.VarSlots = append(s.row.VarSlots, *offset+slot)
+	var err error
+	part.cell, err = cellOf(state.ValueSchema, s.row.FixedBytes, len(s.row.VarSlots))
+	if err != nil {
+		return err
 	}
-	*slots += len(c.layout.VarSlots)
-	*offset += c.layout.RowBytes
-	if ttl == *offset {
-		*offset += 8
+	for _, slot := range part.layout.VarSlots {
+		s.row.VarSlots = append(s.row.VarSlots, s.row.FixedBytes+slot)
 	}
+	s.row.FixedBytes += part.layout.RowBytes
 	s.parts = append(s.parts, part)
 	return nil
 }
@@ -199,7 +207,8 @@ func (s *Section) collection(state State) (err error) {
 func (s *Section) isPaned() bool {
 	for _, subtask := range s.operator.GetSubtasks() {
 		for _, pane := range subtask.GetKeyed().GetPanes() {
-			if pane.GetTable() == uint32(s.table) && backend.Pane(pane.GetPane()) != backend.NoPane {
+			own := pane.GetTable() == uint32(s.table)
+			if own && backend.Pane(pane.GetPane()) != backend.NoPane {
 				return true
 			}
 		}

@@ -10,6 +10,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/leat-io/leat/internal/checkpoint/meta"
+	"github.com/leat-io/leat/internal/graph"
 	"github.com/leat-io/leat/internal/protocol"
 	"github.com/leat-io/leat/internal/state/run"
 	"github.com/leat-io/leat/state/backend"
@@ -77,8 +78,9 @@ type Subtask struct {
 // OperatorList is operator state of one name.
 type OperatorList struct {
 	Name     string
-	Union    bool
-	Elements []any // of all subtasks, as far as they can be read
+	Kind     string // "list", "union" or "broadcast"
+	Schema   string // "" when it is not written down
+	Elements []any  // of all subtasks, as far as they can be read
 	Bytes    int64
 }
 
@@ -239,7 +241,13 @@ func (t *Table) add(pane *protocol.PaneRuns, shared map[tableStart]bool) {
 
 // listOf decodes operator state as far as its form is known.
 func listOf(m *protocol.NamedState) OperatorList {
-	list := OperatorList{Name: m.GetName(), Union: m.GetUnion()}
+	list := OperatorList{Name: m.GetName(), Kind: "list", Schema: m.GetSchema()}
+	switch {
+	case m.GetUnion():
+		list.Kind = "union"
+	case m.GetBroadcast():
+		list.Kind = "broadcast"
+	}
 	for _, element := range m.GetElements() {
 		list.Bytes += int64(len(element))
 		list.Elements = append(list.Elements, elementOf(m, element))
@@ -249,6 +257,11 @@ func listOf(m *protocol.NamedState) OperatorList {
 
 func elementOf(m *protocol.NamedState, b []byte) any {
 	switch {
+	case m.GetSchema() != "":
+		if v, err := declaredElement(m, b); err == nil {
+			return v
+		}
+		return Octets(b)
 	case m.GetName() == "watermark" && len(b) == 8:
 		return timeText(int64(binary.LittleEndian.Uint64(b)), 0)
 	case m.GetName() == "position" && m.GetUnion() && len(b) == 32:
@@ -263,6 +276,37 @@ func elementOf(m *protocol.NamedState, b []byte) any {
 		}
 	}
 	return readable(b)
+}
+
+// declaredElement decodes an element of a state that wrote down its schema: a value, or an entry of
+// a broadcast map, which is led by the length of its key.
+func declaredElement(m *protocol.NamedState, b []byte) (any, error) {
+	keySchema, valueSchema, isMap := strings.Cut(m.GetSchema(), graph.MapSchema)
+	if !isMap {
+		valueSchema = keySchema
+	}
+	values, err := serialOf(valueSchema, false)
+	if err != nil {
+		return nil, err
+	}
+	if !isMap {
+		v, _, err := values.decode(b)
+		return v, err
+	}
+	keys, err := userKeysOf(keySchema)
+	if err != nil {
+		return nil, err
+	}
+	key, b, err := backend.NextElement(b)
+	if err != nil {
+		return nil, err
+	}
+	k, err := keys.decode(key)
+	if err != nil {
+		return nil, err
+	}
+	v, _, err := values.decode(b)
+	return Record{{"key", k}, {"value", v}}, err
 }
 
 // readable returns bytes that are text as a string, others as Octets.

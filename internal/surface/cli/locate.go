@@ -1,0 +1,112 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/leat-io/leat/internal/checkpoint/store"
+	"github.com/leat-io/leat/internal/state/view"
+)
+
+// find returns the checkpoint that a person means: at a path, the newest of a job name below a
+// root, or of the only job below a root. Without a place, a running job of the name says where its
+// checkpoints are.
+func (p *Program) find(ctx context.Context, args []string, job string) (*store.Found, error) {
+	root := rootOf(args)
+	if len(args) == 0 && job != "" {
+		if running, err := p.job(ctx, job); err == nil {
+			details, err := running.client.Details(ctx, running.ID)
+			if err != nil {
+				return nil, err
+			}
+			root, job = details.Directory, details.Name
+		}
+	}
+	var found *store.Found
+	err := error(store.ErrNoMetadata)
+	if job == "" {
+		found, err = store.Read(ctx, p.Files, root)
+	}
+	if errors.Is(err, store.ErrNoMetadata) {
+		found, err = p.newest(ctx, root, job, err)
+	}
+	return found, err
+}
+
+// newest returns the newest checkpoint of a job below a root. notHere is why the root itself is no
+// checkpoint.
+func (p *Program) newest(
+	ctx context.Context, root, name string, notHere error,
+) (*store.Found, error) {
+	jobs, err := store.ListJobs(ctx, p.Files, root)
+	if errors.Is(err, store.ErrNoCheckpoint) && name == "" {
+		return nil, notHere
+	}
+	if err != nil {
+		return nil, err
+	}
+	if jobs, err = named(jobs, name); err != nil {
+		return nil, err
+	}
+	var names []string
+	for _, job := range jobs {
+		if job.Name != "" {
+			names = append(names, job.Name)
+		}
+	}
+	if len(names) != 1 {
+		return nil, usage("%s holds checkpoints of %d jobs; choose one with --job: %s", root,
+			len(names), strings.Join(names, ", "))
+	}
+	s, err := store.Open(ctx, p.Files, root, names[0])
+	if err != nil {
+		return nil, err
+	}
+	return s.Latest(ctx)
+}
+
+// locate returns the place of a checkpoint: the path as given or, with a job name, that of its
+// newest checkpoint below the path.
+func (p *Program) locate(ctx context.Context, path, job string) (string, error) {
+	if job == "" {
+		return path, nil
+	}
+	jobs, err := store.ListJobs(ctx, p.Files, path)
+	if err != nil {
+		return "", err
+	}
+	if jobs, err = named(jobs, job); err != nil {
+		return "", err
+	}
+	if len(jobs[0].Checkpoints) == 0 {
+		return "", notFound("job %q has no complete checkpoint in %s", job, path)
+	}
+	return jobs[0].Checkpoints[0].URI, nil
+}
+
+// look opens a checkpoint for looking inside.
+func look(found *store.Found) *view.Checkpoint {
+	return view.New(found.Meta, found.OpenFile)
+}
+
+// verifyRows decodes every row and element of a checkpoint whose files are whole.
+func (p *Program) verifyRows(ctx context.Context, verified *store.Verified) {
+	c := look(verified.Found)
+	head := &verified.Files[0]
+	for _, operator := range c.Operators() {
+		sections, err := operator.Sections()
+		if err != nil {
+			head.Problems = append(head.Problems, err)
+			continue
+		}
+		for _, section := range sections {
+			err := c.Scan(ctx, section, view.Query{}, func(view.Entry) bool { return true })
+			if err != nil {
+				head.Problems = append(head.Problems,
+					fmt.Errorf("operator %q: %w", operator.Label(), err))
+			}
+		}
+	}
+}
