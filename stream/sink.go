@@ -32,8 +32,33 @@ func SinkTo[T any](s *DataStream[T], uid string, sink connector.Sink) *Sink {
 	}
 	t := s.next("Sink: "+uid, sinkFactory[T]{sink: sink, codec: codec})
 	t.uid, t.sink = uid, true
+	if stateful, ok := sink.(StatefulSink); ok {
+		s.env.keepOperatorState(t, declaredStates{stateful})
+	}
 	return &Sink{env: s.env, at: t}
 }
+
+// StatefulSink is implemented by a connector.Sink whose writers keep operator state: its
+// connector.Writers implement CheckpointedFunction. SnapshotState of a writer is called after
+// Prepare.
+//
+// Semantics: Flink's SupportsWriterState.
+type StatefulSink interface {
+	// DeclareState declares what InitializeState of every writer declares. It is called while
+	// the graph is built, with a store that holds nothing.
+	DeclareState(store *OperatorStateStore) error
+}
+
+// declaredStates is a StatefulSink as CheckpointedFunction, while the graph is built.
+type declaredStates struct{ sink StatefulSink }
+
+// InitializeState declares.
+func (d declaredStates) InitializeState(store *OperatorStateStore) error {
+	return d.sink.DeclareState(store)
+}
+
+// SnapshotState is not called.
+func (declaredStates) SnapshotState(SnapshotContext) error { return nil }
 
 // Sink is a handle on a sink within a graph.
 type Sink struct {
@@ -87,14 +112,19 @@ type sink[T any] struct {
 	columns *batch.Columns
 	items   []T
 	taken   *atomic.Uint64
+	states  checkpointed // of the writer
 }
 
-// Open makes the writer.
-func (s *sink[T]) Open(ctx context.Context, _ operator.Restored) error {
+// Open makes the writer and restores its operator state.
+func (s *sink[T]) Open(ctx context.Context, restored operator.Restored) error {
 	s.ctx = ctx
 	writer, err := s.factory.sink.NewWriter(ctx, connectorEnv(s.env))
 	s.writer = writer
-	return err
+	if err != nil {
+		return err
+	}
+	s.states = checkpointedOf(s.env, writer)
+	return s.states.open(restored)
 }
 
 func (s *sink[T]) record(v T, _ eventtime.Timestamp) {
@@ -129,7 +159,8 @@ func (s *sink[T]) Status(bool) {}
 // EndOfData writes what is left; the final checkpoint makes it visible.
 func (s *sink[T]) EndOfData() { s.Flush() }
 
-// Snapshot prepares what was written for the commit of the checkpoint.
+// Snapshot prepares what was written for the commit of the checkpoint, then writes the
+// writer's operator state.
 func (s *sink[T]) Snapshot(ctx context.Context, b record.Barrier) (operator.State, error) {
 	s.Flush()
 	if err := s.env.Failure.Err(); err != nil {
@@ -150,7 +181,8 @@ func (s *sink[T]) Snapshot(ctx context.Context, b record.Barrier) (operator.Stat
 			Version: c.Version, Data: c.Data,
 		})
 	}
-	return state, nil
+	state.List, err = s.states.snapshot(ctx, b)
+	return state, err
 }
 
 // CheckpointComplete needs nothing: the committer acts on it.
