@@ -69,6 +69,43 @@ func compare[T ~int64](a, b T) int {
 	return 0
 }
 
+// without returns the image without what is over at a time.
+func (i image) without(now int64) image {
+	out := maps.Clone(i)
+	over := func(element []byte) bool {
+		return int64(binary.LittleEndian.Uint64(element))+ttlMillis <= now
+	}
+	for id, entries := range i {
+		switch {
+		case id.Table == backend.CollectionTable(texts, 0):
+			out[id] = maps.Clone(entries)
+			maps.DeleteFunc(out[id], func(_, value string) bool { return over([]byte(value)) })
+		case listOf(id.Table) != nil:
+			out[id] = map[string]string{}
+			for key, value := range entries {
+				if list := livingElements([]byte(value), over); len(list) > 0 {
+					out[id][key] = string(list)
+				}
+			}
+		}
+	}
+	return out
+}
+
+func livingElements(rest []byte, over func([]byte) bool) (list []byte) {
+	for len(rest) > 0 {
+		element, behind, err := backend.NextElement(rest)
+		if err != nil {
+			return rest // differs from what it should be
+		}
+		if !over(element) {
+			list = backend.AppendElement(list, element)
+		}
+		rest = behind
+	}
+	return list
+}
+
 // differs says how another image differs from this one, "" when it does not. Panes without
 // entries do not count.
 func (i image) differs(other image) string {

@@ -6,12 +6,15 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"os"
+	"strconv"
 	"strings"
 	"testing"
 
 	"github.com/leat-io/leat/internal/base/lifecycle/leaktest"
 	"github.com/leat-io/leat/internal/protocol"
 	"github.com/leat-io/leat/internal/state/run"
+	"github.com/leat-io/leat/internal/state/table"
 	"github.com/leat-io/leat/state/backend"
 	"github.com/leat-io/leat/state/backend/naive"
 	"github.com/leat-io/leat/types"
@@ -40,6 +43,21 @@ var layouts = map[backend.TableID]backend.RowLayout{
 	},
 }
 
+// ttlMillis is the time to live of the entries of the texts' map and of the elements of the
+// numbers' list; their last use leads their values.
+const ttlMillis = 30_000
+
+var expiry = run.ExpiryOf([]*protocol.StateDescriptor{
+	{
+		Table: uint32(backend.CollectionTable(texts, 0)), Name: "map", Kind: "map",
+		TtlMillis: ttlMillis,
+	},
+	{
+		Table: uint32(backend.CollectionTable(numbers, 1)), Name: "list", Kind: "list",
+		TtlMillis: ttlMillis,
+	},
+})
+
 // listOf returns the layout of the rows when a table number is that of their list.
 func listOf(id backend.TableID) *backend.RowLayout {
 	if id == backend.CollectionTable(numbers, 1) {
@@ -63,12 +81,13 @@ func declare(b backend.Backend) error {
 }
 
 // factories are the backends that subtasks may have.
-var factories = []backend.Factory{naive.Factory{}}
+var factories = []backend.Factory{naive.Factory{}, table.Factory{}}
 
 // subtask is the keyed state of one subtask.
 type subtask struct {
 	b     backend.Backend
 	lists *run.Lists
+	plan  *run.MergePlan // begun and not run yet
 }
 
 // completed is a checkpoint that can be restored.
@@ -91,25 +110,36 @@ type simulation struct {
 	keys     int
 	now      int64
 
-	restores, checkpoints, aborts int
+	restores, checkpoints, aborts, merges int
 }
 
 // Goal: whatever happens to state on its way through checkpoints, runs and restores, it stays
 // what it would be without them. Method: random operations on subtasks and on an oracle.
+// LEAT_SEEDS is how many seeds are tried.
 func TestState(t *testing.T) {
-	for seed := range uint64(12) {
+	seeds := uint64(10)
+	if text := os.Getenv("LEAT_SEEDS"); text != "" {
+		var err error
+		if seeds, err = strconv.ParseUint(text, 10, 64); err != nil {
+			t.Fatalf("read LEAT_SEEDS: %v", err)
+		}
+	}
+	for seed := range seeds {
 		t.Run(fmt.Sprint("seed=", seed), func(t *testing.T) {
 			t.Logf("seed %d", seed)
 			s := &simulation{
-				t: t, ctx: t.Context(), rng: rand.New(rand.NewPCG(seed, 3)), store: newStore(),
+				t: t, ctx: t.Context(), rng: rand.New(rand.NewPCG(seed, 3)),
+				store: newStore(), now: 1_000_000,
 			}
 			s.keys = []int{5, 60, 2500}[s.rng.IntN(3)]
 			s.must(s.start(nil))
-			for range 400 {
+			for range 700 {
 				s.must(s.operation())
 			}
 			s.must(s.compare())
-			if s.restores < 3 || s.checkpoints < 5 || s.aborts < 1 {
+			t.Logf("%d restores, %d checkpoints, %d aborted, %d merges", s.restores,
+				s.checkpoints, s.aborts, s.merges)
+			if s.restores < 1 || s.checkpoints < 5 || s.aborts < 1 {
 				t.Errorf("only %d restores, %d checkpoints, %d aborted ones", s.restores,
 					s.checkpoints, s.aborts)
 			}
@@ -138,7 +168,7 @@ func (s *simulation) start(from *completed) error {
 	p := 1 + s.rng.IntN(4)
 	for i := range p {
 		sub := &subtask{lists: run.NewLists(types.SubtaskRange(i, p))}
-		factory := factories[s.rng.IntN(len(factories))]
+		factory := factories[min(s.rng.IntN(4), len(factories)-1)]
 		var err error
 		sub.b, err = factory.New(backend.Options{Bounds: types.SubtaskRange(i, p)})
 		if err != nil {
@@ -194,7 +224,7 @@ func (s *simulation) compare() error {
 	if err := want.add(s.oracle, s.id); err != nil {
 		return err
 	}
-	if diff := want.differs(got); diff != "" {
+	if diff := want.without(s.now).differs(got.without(s.now)); diff != "" {
 		return errors.New(diff)
 	}
 	return nil
@@ -204,13 +234,15 @@ func (s *simulation) operation() error {
 	switch what := s.rng.IntN(100); {
 	case what < 12:
 		return s.checkpoint()
-	case what < 15:
+	case what < 13:
 		return s.crash()
-	case what < 16:
+	case what < 14:
 		return s.damage()
-	case what < 20:
+	case what < 26:
+		return s.merge()
+	case what < 30:
 		return s.drop()
-	case what < 35:
+	case what < 45:
 		return s.time()
 	default:
 		return s.batch()
@@ -237,7 +269,7 @@ func (s *simulation) damage() error {
 		return nil
 	}
 	name := names[s.rng.IntN(len(names))]
-	undo := s.store.flip(name, s.rng.IntN(1<<20))
+	bit, undo := s.store.flip(name, s.rng.Int64())
 	defer undo()
 	last := s.retained[len(s.retained)-1]
 	var panes []*protocol.PaneRuns
@@ -247,7 +279,9 @@ func (s *simulation) damage() error {
 	}
 	for _, pane := range panes {
 		for _, r := range pane.Runs {
-			used = used || r.GetFile().GetPath() == name
+			if r.GetFile().GetPath() == name {
+				used = used || bit/8 >= r.Offset && bit/8 < r.Offset+r.Length
+			}
 		}
 	}
 	b, err := naive.Factory{}.New(backend.Options{Bounds: types.AllHashes})
@@ -280,7 +314,7 @@ func (s *simulation) checkpoint() error {
 	}
 	snapshots := make([]backend.Snapshot, len(s.subtasks))
 	for i, sub := range s.subtasks {
-		full := s.rng.IntN(8) == 0 || sub.lists.WantFull(sub.b.MemoryBytes())
+		full := s.rng.IntN(30) == 0 || sub.lists.WantFull(sub.b.MemoryBytes())
 		var err error
 		if snapshots[i], err = sub.b.Begin(id, full); err != nil {
 			return err
@@ -300,7 +334,7 @@ func (s *simulation) checkpoint() error {
 			}
 		}
 		state, _, err := sub.lists.Write(
-			s.ctx, snapshots[i].Parts(), snapshots[i].Panes(), id, s.store)
+			s.ctx, snapshots[i].Parts(), snapshots[i].Panes(), id, uploader{s.store, id})
 		snapshots[i].Release()
 		if err != nil && !errors.Is(err, errUpload) {
 			return err
@@ -341,7 +375,7 @@ func (s *simulation) retain(c completed) {
 	for _, r := range s.retained {
 		alive = append(alive, r.states...)
 	}
-	s.store.sweep(alive)
+	s.store.sweep(alive, c.id)
 }
 
 // oracle makes the backend that holds what the checkpoint should.
@@ -354,6 +388,33 @@ func (c *completed) oracle() (backend.Backend, error) {
 		return nil, err
 	}
 	return b, c.want.restore(b)
+}
+
+// merge begins a merge, or runs one begun before, perhaps some checkpoints ago.
+func (s *simulation) merge() error {
+	sub := s.subtasks[s.rng.IntN(len(s.subtasks))]
+	if sub.plan == nil {
+		if sub.plan = sub.lists.NextMerge(); sub.plan == nil || s.rng.IntN(2) == 0 {
+			return nil
+		}
+	}
+	plan := sub.plan
+	sub.plan = nil
+	if s.rng.IntN(5) == 0 {
+		s.store.fail(1)
+	}
+	stats, err := plan.Run(s.ctx, run.MergeEnv{
+		Open: s.store.Open, Uploader: uploader{s.store, plan.JoinBy()},
+		Expiry: expiry, NowMillis: s.now, Pause: func() error { return nil },
+	})
+	s.store.fail(0)
+	if err != nil && !errors.Is(err, errUpload) && !plan.Stale() {
+		return err
+	}
+	if err == nil && stats.Runs > 0 {
+		s.merges++
+	}
+	return nil
 }
 
 // change is a batch of any kind.
@@ -426,7 +487,7 @@ func (s *simulation) batch() error {
 			if err != nil {
 				return err
 			}
-			if err := changeRow(t, k, layouts[id], rand.New(rand.NewPCG(seed, 0))); err != nil {
+			if err := (rowChange{id, s.now}).row(t, k, rand.New(rand.NewPCG(seed, 0))); err != nil {
 				return err
 			}
 		}
@@ -434,8 +495,20 @@ func (s *simulation) batch() error {
 	return nil
 }
 
-// changeRow does to a row what rng draws.
-func changeRow(t backend.Table, k key, layout backend.RowLayout, rng *rand.Rand) error {
+// rowChange changes rows of one table.
+type rowChange struct {
+	id  backend.TableID
+	now int64
+}
+
+// stamped leads an element with the time of its last use.
+func (c rowChange) stamped(element []byte) []byte {
+	return append(binary.LittleEndian.AppendUint64(nil, uint64(c.now)), element...)
+}
+
+// row does to a row what rng draws.
+func (c rowChange) row(t backend.Table, k key, rng *rand.Rand) error {
+	layout := layouts[c.id]
 	keys := backend.Keys{Hashes: []uint64{k.hash}}
 	if layout.KeyWords > 0 {
 		keys.Words = []uint64{k.word}
@@ -463,11 +536,11 @@ func changeRow(t backend.Table, k key, layout backend.RowLayout, rng *rand.Rand)
 				err = t.SetValue(row, 0, text())
 			}
 		case what < 12:
-			err = t.MapPut(row, 0, fmt.Appendf(nil, "entry %d", rng.IntN(40)), text())
+			err = t.MapPut(row, 0, fmt.Appendf(nil, "entry %d", rng.IntN(40)), c.stamped(text()))
 		case what < 15:
 			_, err = t.MapDelete(row, 0, fmt.Appendf(nil, "entry %d", rng.IntN(40)))
 		case what < 19 && len(layout.Collections) > 1:
-			err = t.ListAppend(row, 1, text())
+			err = t.ListAppend(row, 1, c.stamped(text()))
 		case what == 19 && rng.IntN(2) == 0:
 			return t.Delete(row)
 		case what == 19:

@@ -20,7 +20,9 @@ type store struct {
 	mu struct {
 		sync.Mutex
 		objects map[string][]byte
-		next    int
+		// until is the last checkpoint that may refer to an object first.
+		until map[string]uint64
+		next  int
 		// failing is how many of the next uploads fail after some bytes.
 		failing int
 	}
@@ -28,14 +30,20 @@ type store struct {
 
 func newStore() *store {
 	s := &store{}
-	s.mu.objects = map[string][]byte{}
+	s.mu.objects, s.mu.until = map[string][]byte{}, map[string]uint64{}
 	return s
 }
 
 var errUpload = errors.New("the store is full")
 
+// uploader stores the objects of a checkpoint, or those of a merge that may join it.
+type uploader struct {
+	*store
+	checkpoint uint64
+}
+
 // Upload stores an object under a new name.
-func (s *store) Upload(
+func (s uploader) Upload(
 	_ context.Context, name string, write func(io.Writer) error,
 ) (string, int64, error) {
 	s.mu.Lock()
@@ -56,7 +64,7 @@ func (s *store) Upload(
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.mu.objects[name] = out.Bytes()
+	s.mu.objects[name], s.mu.until[name] = out.Bytes(), s.checkpoint
 	return name, int64(out.Len()), nil
 }
 
@@ -100,21 +108,22 @@ func (s *store) names() []string {
 	return slices.Sorted(maps.Keys(s.mu.objects))
 }
 
-// flip changes one bit of an object and returns how to change it back.
-func (s *store) flip(name string, at int) func() {
+// flip changes one bit of an object and returns its number and how to change it back.
+func (s *store) flip(name string, draw int64) (bit int64, undo func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	content := s.mu.objects[name]
-	content[at%len(content)] ^= 0x20
-	return func() {
+	bit = draw % (8 * int64(len(content)))
+	content[bit/8] ^= 1 << (bit % 8)
+	return bit, func() {
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		content[at%len(content)] ^= 0x20
+		content[bit/8] ^= 1 << (bit % 8)
 	}
 }
 
-// sweep removes what none of some states refers to.
-func (s *store) sweep(alive []*protocol.KeyedState) {
+// sweep removes what none of some states refers to, nor a checkpoint to come.
+func (s *store) sweep(alive []*protocol.KeyedState, newest uint64) {
 	named := map[string]bool{}
 	for _, state := range alive {
 		for _, pane := range state.Panes {
@@ -125,5 +134,7 @@ func (s *store) sweep(alive []*protocol.KeyedState) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	maps.DeleteFunc(s.mu.objects, func(name string, _ []byte) bool { return !named[name] })
+	maps.DeleteFunc(s.mu.objects, func(name string, _ []byte) bool {
+		return !named[name] && s.mu.until[name] <= newest
+	})
 }
