@@ -8,6 +8,7 @@ type bucket struct {
 	// first and last bound the times of all operations.
 	first, last uint64
 	newest      uint16 // version
+	sealAt      int    // records of the log at which it is sorted
 	deletes     bool   // the log or a run holds deletions
 	mark        mark
 }
@@ -29,22 +30,17 @@ func (b *bucket) len() int {
 	return n
 }
 
-// leastLog is how many operations a log takes before they are sorted.
-const leastLog = chunkRecords
+// A log is sorted when it is logShare times as large as the runs, and has leastLog operations.
+const (
+	leastLog = chunkRecords
+	logShare = 2
+)
 
 // appended notes that a record was added to the log.
 func (b *bucket) appended(rec []uint64) {
 	b.first, b.last = min(b.first, rec[0]), max(b.last, rec[0])
 	b.newest = max(b.newest, versionOf(rec))
 	b.deletes = b.deletes || deletes(rec)
-}
-
-// full reports whether the log has grown as large as all else.
-func (b *bucket) full() bool {
-	if b.log.n < leastLog {
-		return false
-	}
-	return 2*b.log.n >= b.len()
 }
 
 // group is what operations on one timer come to: perhaps a deletion of what was there before,
@@ -116,6 +112,7 @@ func (s *Service) seal(b *bucket) {
 // measure computes the bounds anew.
 func (b *bucket) measure() {
 	b.first, b.last, b.deletes = 1<<64-1, 0, len(b.runs) > 1
+	b.sealAt = max(leastLog, logShare*b.len())
 	for i := range b.runs {
 		r := &b.runs[i]
 		b.first, b.last = min(b.first, r.at(r.pos)[0]), max(b.last, r.at(r.n - 1)[0])
@@ -133,8 +130,15 @@ func (s *Service) sorted(log *records, oldest bool) records {
 	}
 	items := s.sorter.items
 	for from := 0; from < len(items); {
+		rec := log.at(int(items[from].at))
+		if from+1 == len(items) || items[from+1].prefix != items[from].prefix {
+			if from++; !oldest || !deletes(rec) { // the only operation on its timer
+				out.add(&s.memory, log, rec, rec[1])
+			}
+			continue
+		}
 		var g group
-		rec, to := log.at(int(items[from].at)), from
+		to := from
 		for ; to < len(items) && items[to].prefix == items[from].prefix; to++ {
 			next := log.at(int(items[to].at))
 			if !exact && to > from && compare(log, rec, log, next) != 0 {
@@ -159,6 +163,16 @@ func (s *Service) merge(older, newer *run, oldest bool) records {
 			c = 1
 		case j < newer.n:
 			c = compare(&older.records, older.at(i), &newer.records, newer.at(j))
+		}
+		if c < 0 && !deletes(older.at(i)) {
+			out.add(&s.memory, &older.records, older.at(i), older.at(i)[1])
+			i++
+			continue
+		}
+		if c > 0 && !deletes(newer.at(j)) {
+			out.add(&s.memory, &newer.records, newer.at(j), newer.at(j)[1])
+			j++
+			continue
 		}
 		var g group
 		from, rec := &older.records, []uint64(nil)

@@ -86,6 +86,7 @@ type records struct {
 	shape  shape
 	n      int
 	chunks [][]uint64 // nil where given back
+	tail   []uint64   // of the last chunk, up to the last record
 	arena  arena
 }
 
@@ -98,6 +99,19 @@ func (r *records) at(i int) []uint64 {
 
 // extend adds a record, whose words are to be written.
 func (r *records) extend(m *memory) []uint64 {
+	from := len(r.tail)
+	if from+r.shape.stride > cap(r.tail) {
+		r.grow(m)
+		from = len(r.tail)
+	}
+	to := from + r.shape.stride
+	r.tail = r.tail[:to]
+	r.n++
+	return r.tail[from:to:to]
+}
+
+// grow makes room for one more record.
+func (r *records) grow(m *memory) {
 	inside := r.n & (chunkRecords - 1)
 	last := len(r.chunks) - 1
 	switch {
@@ -111,13 +125,17 @@ func (r *records) extend(m *memory) []uint64 {
 		copy(r.chunks[last], old)
 		m.forget(old)
 	}
-	r.n++
-	return r.at(r.n - 1)
+	last = len(r.chunks) - 1
+	r.tail = r.chunks[last][: inside*r.shape.stride : len(r.chunks[last])]
 }
 
 // add appends a record of another list, as an operation of its own.
 func (r *records) add(m *memory, from *records, rec []uint64, word uint64) {
 	to := r.extend(m)
+	if len(to) == 3 && r.shape.keyWords == 1 {
+		to[0], to[1], to[2] = rec[0], word, rec[2] // nearly always
+		return
+	}
 	copy(to, rec)
 	to[1] = word
 	if r.shape.keyWords == 0 {

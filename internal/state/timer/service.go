@@ -31,7 +31,7 @@ func New(layout backend.TimerLayout, v *version.Versions) *Service {
 }
 
 func (s *Service) newBucket() *bucket {
-	return &bucket{log: records{shape: s.memory.shape}, first: 1<<64 - 1}
+	return &bucket{log: records{shape: s.memory.shape}, first: 1<<64 - 1, sealAt: leastLog}
 }
 
 // bucketOf returns the bucket of a time, which may have to be made.
@@ -60,9 +60,11 @@ func (s *Service) add(b *bucket, t *backend.Timer, version uint16, deletes bool)
 	default:
 		rec[2], rec[3] = t.Words[0], t.Words[1]
 	}
-	copy(rec[s.memory.shape.namespaceAt:], t.Namespace[:])
+	if s.memory.shape.namespaceWords > 0 {
+		copy(rec[s.memory.shape.namespaceAt:], t.Namespace[:])
+	}
 	b.appended(rec)
-	if b.full() {
+	if b.log.n >= b.sealAt {
 		s.seal(b)
 	}
 }
@@ -144,16 +146,20 @@ func (s *Service) emit(time uint64, limit int, due *backend.Due) {
 			break
 		}
 		var g group
+		ended := false
 		for i := first; i < len(b.runs); i++ {
 			next := &b.runs[i]
 			if i == first || compare(&from, rec, &next.records, next.at(next.pos)) == 0 {
 				next.pos = s.applyAll(&g, next, next.pos)
+				ended = ended || next.left() == 0
 			}
 		}
 		if g.registered {
 			s.fire(&from, rec, g.registeredIn, due)
 		}
-		b.dropEmpty(&s.memory)
+		if ended {
+			b.dropEmpty(&s.memory)
+		}
 	}
 	if len(b.runs) > 0 {
 		b.first = b.earliest()
@@ -204,14 +210,19 @@ func (s *Service) fire(r *records, rec []uint64, version uint16, due *backend.Du
 		s.gone(r, rec, s.versions.Current)
 	}
 	due.Hashes = append(due.Hashes, rec[1]&^(1<<32-1))
-	if words := s.memory.shape.keyWords; words > 0 {
-		due.Words = append(due.Words, rec[2:2+words]...)
-	} else {
+	switch words := s.memory.shape.keyWords; words {
+	case 1:
+		due.Words = append(due.Words, rec[2])
+	case 2:
+		due.Words = append(due.Words, rec[2], rec[3])
+	default:
 		from := len(s.keys)
 		s.keys = append(s.keys, r.arena.bytes(rec[2])...)
 		due.Bytes = append(due.Bytes, s.keys[from:len(s.keys):len(s.keys)])
 	}
-	due.Namespaces = append(due.Namespaces, rec[s.memory.shape.namespaceAt:]...)
+	if s.memory.shape.namespaceWords > 0 {
+		due.Namespaces = append(due.Namespaces, rec[s.memory.shape.namespaceAt:]...)
+	}
 }
 
 // leastSplit is how many operations a bucket holds that is worth splitting.
@@ -239,6 +250,7 @@ func (s *Service) promote(until uint64) bool {
 	w.remove(level, slot)
 	if level == 0 || b.last-b.first < bucketSpan || b.len() <= leastSplit {
 		w.base = max(w.base, b.last)
+		s.settle(b)
 		s.current.log.discard(&s.memory)
 		s.current = b
 		return true

@@ -113,12 +113,9 @@ func (s *sorter) radix(top int) {
 func (s *sorter) load(r *records) (significant int, exact, sorted bool) {
 	s.items = slices.Grow(s.items[:0], r.n)[:r.n]
 	low, high := r.at(0)[0], r.at(0)[0]
-	first, differ := r.keyHead(r.at(0), 0), uint64(0)
 	common := r.commonPrefix()
-	if common > 0 {
-		first = r.keyHead(r.at(0), common)
-	}
-	for i := range r.n {
+	first, differ := r.keyHead(r.at(0), common), uint64(0)
+	for i := range s.items {
 		rec := r.at(i)
 		low, high = min(low, rec[0]), max(high, rec[0])
 		head := r.keyHead(rec, common)
@@ -129,13 +126,17 @@ func (s *sorter) load(r *records) (significant int, exact, sorted bool) {
 	significant = min(64, timeBits+64-same)
 	exact = r.shape.keyWords == 1 && r.shape.namespaceWords == 0 && timeBits+64-same <= 64
 	sorted = true
+	before := uint64(0)
 	for i := range s.items {
 		it := &s.items[i]
-		it.prefix = (r.at(i)[0]-low)<<(64-timeBits) | it.prefix<<same>>timeBits
-		if i > 0 && (it.prefix < s.items[i-1].prefix ||
-			!exact && it.prefix == s.items[i-1].prefix) {
+		it.prefix = it.prefix << same >> timeBits
+		if timeBits > 0 {
+			it.prefix |= (r.at(i)[0] - low) << (64 - timeBits)
+		}
+		if it.prefix < before || !exact && it.prefix == before && i > 0 {
 			sorted = false
 		}
+		before = it.prefix
 	}
 	return significant, exact, sorted
 }
