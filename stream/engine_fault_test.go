@@ -129,6 +129,7 @@ func TestEngineOutages(t *testing.T) {
 			}
 			a.files = filesystem.NewRegistry(inner)
 			a.writeInput(t)
+			a.quiet = a.files
 			a.files = filesystem.NewRegistry(fault.New(inner, plan))
 			starts := 0
 			a.finish(t, r, func() {

@@ -55,7 +55,10 @@ type attack struct {
 	tolerable             int
 	fromFile              bool
 	restore               string
-	written               bool // the input
+	written               bool              // the input
+	adjust                func(*stream.Env) // the environment, last; may be nil
+	// quiet is where the test looks for itself, when files has planted faults.
+	quiet *filesystem.Registry
 
 	calls atomic.Int64           // of user functions
 	fail  map[int64]func() error // by number of the call
@@ -144,6 +147,9 @@ func (a *attack) configure() *stream.Env {
 		e.Set("restart-strategy.type", "fixed-delay")
 		e.Set("restart-strategy.fixed-delay.attempts", fmt.Sprint(a.attempts))
 		e.Set("restart-strategy.fixed-delay.delay", "1 ms")
+	}
+	if a.adjust != nil {
+		a.adjust(e)
 	}
 	return e
 }
@@ -324,7 +330,11 @@ func different[K comparable](t *testing.T, what string, want, got map[K]int) {
 // newest returns the newest checkpoint and checks that every file it refers to is beside it.
 func (a *attack) newest(t *testing.T) *store.Found {
 	t.Helper()
-	s, err := store.Open(t.Context(), a.files, a.root, "attacked")
+	files := a.files
+	if a.quiet != nil {
+		files = a.quiet
+	}
+	s, err := store.Open(t.Context(), files, a.root, "attacked")
 	if err != nil {
 		t.Fatal(err)
 	}

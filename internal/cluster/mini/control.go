@@ -83,6 +83,9 @@ func (c *Control) JobID() string {
 
 // do lets the master call f.
 func (c *Control) do(ctx context.Context, f func(*master)) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
 	ran := make(chan struct{})
 	command := func(m *master) {
 		defer close(ran)
