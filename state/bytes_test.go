@@ -147,6 +147,33 @@ func TestDamagedCollections(t *testing.T) {
 	}
 }
 
+// Goal: an entry has the bytes of the example in docs/formats/row.md. Method: look at them.
+func TestEntryBytes(t *testing.T) {
+	onBackends(t, func(t *testing.T, f backend.Factory) {
+		var d state.Declarations
+		m := state.DeclareMap[int32, types.Null[string]](&d, "m", state.TTL{After: time.Hour})
+		layout, err := d.Layout(1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		rows := open(t, f, layout)
+		*d.Cursor() = state.Cursor{
+			Table: rows.table, Row: rows.row(1, backend.InsertClean), Now: 1,
+		}
+		m.Put(7, types.NullOf("ab"))
+		var got []byte
+		rows.table.MapScan(d.Cursor().Row, 0, nil, nil, func(userKey, value []byte) bool {
+			got = append(append(got, userKey...), value...)
+			return true
+		})
+		want := []byte{0x80, 0, 0, 7, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+			2, 0, 0, 0, 0, 0, 0, 0, 'a', 'b'}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Error(diff)
+		}
+	})
+}
+
 // Goal: an entry that the backend refuses fails the job. Method: a user key that is too long.
 func TestCollectionWriteFault(t *testing.T) {
 	onBackends(t, func(t *testing.T, f backend.Factory) {
