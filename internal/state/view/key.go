@@ -313,7 +313,8 @@ func (f *keyForm) split(text string) ([]string, error) {
 		texts = strings.Split(text, ",")
 	}
 	if len(texts) != len(f.parts) {
-		return nil, fmt.Errorf("key %q: it has %d parts; %s", text, len(texts), want)
+		return nil, fmt.Errorf("key %q: it has %d of %d parts; %s", text, len(texts),
+			len(f.parts), want)
 	}
 	return texts, nil
 }

@@ -21,6 +21,17 @@ type Query struct {
 	HasKey bool
 }
 
+// CheckKey says what is wrong with the key of a query.
+func (s *Section) CheckKey(q Query) error {
+	if !q.HasKey {
+		return nil
+	}
+	if _, _, err := s.key.parse(q.Key); err != nil {
+		return fmt.Errorf("view: %w", err)
+	}
+	return nil
+}
+
 // Scan calls f for the entries of a section, subtask by subtask and window by window, in the order
 // of their hashes, until f returns false. The entry belongs to f. An error names what cannot be
 // read: file and offset, or the state and the bytes.

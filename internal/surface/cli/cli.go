@@ -184,8 +184,9 @@ func (p *Program) checkFormat() error {
 func arguments(least, most int, what string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		if len(args) < least || most >= 0 && len(args) > most {
-			return usage("%s: want %s, got %d arguments; see %s --help", cmd.CommandPath(), what,
-				len(args), cmd.CommandPath())
+			return usage("%s: want %s, got %s; see %s --help",
+				strings.TrimPrefix(cmd.CommandPath(), "leat "), what,
+				plural(len(args), "argument"), cmd.CommandPath())
 		}
 		return nil
 	}

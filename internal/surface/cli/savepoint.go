@@ -41,7 +41,7 @@ With --dispose PATH, as in Flink, remove a savepoint instead.`,
 				return p.disposeSavepoint(cmd.Context(), dispose, defaultRoot)
 			}
 			if len(args) == 0 {
-				return usage("leat savepoint: want a job's name or id; see leat savepoint --help")
+				return usage("savepoint: want a job's name or id; see leat savepoint --help")
 			}
 			return p.takeSavepoint(cmd.Context(), args, format)
 		},

@@ -194,6 +194,9 @@ func (p *Program) getSection(
 	ctx context.Context, c *view.Checkpoint, s *view.Section, g *getting, titled bool,
 ) error {
 	query := view.Query{Key: g.key, HasKey: g.byKey}
+	if err := s.CheckKey(query); err != nil {
+		return usage("flag --%s", message(err))
+	}
 	if p.format == formatJSON {
 		var failed error
 		err := c.Scan(ctx, s, query, func(e view.Entry) bool {
@@ -210,7 +213,7 @@ func (p *Program) getSection(
 		if failed != nil {
 			return failed
 		}
-		return keyFault(err)
+		return err
 	}
 	title := func() {
 		if titled {
@@ -243,14 +246,6 @@ func (p *Program) getSection(
 	})
 	if !titled {
 		t.flush()
-	}
-	return keyFault(err)
-}
-
-// keyFault makes an error about the key on the command line one of usage.
-func keyFault(err error) error {
-	if err != nil && strings.HasPrefix(err.Error(), "view: key ") {
-		return usage("flag --%s", message(err))
 	}
 	return err
 }
