@@ -56,7 +56,7 @@ func (s *Store) Append(slot *uint64, o Owner, element []byte) error {
 	if err := checkSizes(nil, element); err != nil {
 		return err
 	}
-	s.out = s.out[:0]
+	s.out, s.wanted = s.out[:0], true
 	size := (bits.Len(uint(len(element))|1)+6)/7 + len(element)
 	r, nd, err := s.tailFor(slot, o, size)
 	if err != nil {

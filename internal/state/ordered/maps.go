@@ -7,6 +7,7 @@ func (s *Store) Get(slot uint64, userKey []byte) ([]byte, bool) {
 	if slot == 0 {
 		return nil, false
 	}
+	s.wanted = true
 	nd := s.node(ref(slot))
 	if nd.kind == kindTree {
 		_, nd = s.leafOf(nd, userKey)
@@ -23,7 +24,7 @@ func (s *Store) Put(slot *uint64, o Owner, userKey, value []byte) error {
 	if err := checkSizes(userKey, value); err != nil {
 		return err
 	}
-	s.out = s.out[:0]
+	s.out, s.wanted = s.out[:0], true
 	if *slot == 0 {
 		return s.first(slot, o, userKey, value)
 	}
@@ -93,7 +94,7 @@ func (s *Store) Delete(slot *uint64, userKey []byte) (existed bool, err error) {
 	if *slot == 0 {
 		return false, nil
 	}
-	s.out = s.out[:0]
+	s.out, s.wanted = s.out[:0], true
 	r := ref(*slot)
 	nd := s.node(r)
 	if nd.kind == kindTree {

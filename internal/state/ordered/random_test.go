@@ -10,6 +10,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"testing"
+	"unsafe"
 
 	"github.com/leat-io/leat/internal/base/lifecycle"
 	"github.com/leat-io/leat/internal/base/lifecycle/leaktest"
@@ -283,6 +284,9 @@ func (r *random) verify() {
 	if err := r.compare(r.model); err != nil {
 		r.Fatalf("operation %d: %v", r.now, err)
 	}
+	if got, want := r.store.MemoryBytes(), r.store.recount(); got != want {
+		r.Fatalf("operation %d: %d bytes on account, %d found", r.now, got, want)
+	}
 	if r.kind == backend.List {
 		return
 	}
@@ -323,6 +327,28 @@ func (r *random) verify() {
 	if len(forth) > len(want) || len(back) > len(want) {
 		r.Fatalf("operation %d: scans found too much", r.now)
 	}
+}
+
+// recount adds up what a store occupies, without the running account.
+func (s *Store) recount() int64 {
+	total := int64(unsafe.Sizeof(*s)) + perPage*int64(max(0, len(s.pages)-1))
+	for _, p := range s.pages {
+		total += int64(p.size)
+	}
+	if s.image != nil {
+		for _, block := range s.image.log.blocks {
+			total += int64(cap(block))
+		}
+	}
+	for _, c := range s.changes {
+		for _, chunk := range c.dirty {
+			total += int64(cap(chunk)) * 4
+		}
+		for _, block := range c.deletes {
+			total += int64(cap(block))
+		}
+	}
+	return total
 }
 
 func (r *random) compare(want content) error {

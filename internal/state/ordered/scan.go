@@ -22,6 +22,7 @@ func (s *Store) Scan(slot uint64, from, to []byte, f func(userKey, value []byte)
 	if slot == 0 {
 		return
 	}
+	s.wanted = true
 	nd := s.node(ref(slot))
 	next := ref(0)
 	if nd.kind == kindTree {
@@ -53,6 +54,7 @@ func (s *Store) ScanBack(slot uint64, from, to []byte, f func(userKey, value []b
 	if slot == 0 {
 		return
 	}
+	s.wanted = true
 	nd := s.node(ref(slot))
 	next := ref(0)
 	if nd.kind == kindTree {

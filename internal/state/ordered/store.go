@@ -67,6 +67,7 @@ type Store struct {
 	quarantine []ref // freed, but the image refers to them
 	changes    []*changes
 	restoring  bool
+	wanted     bool     // elements were asked for since the last Warm
 	restored   struct { // last owner
 		owner Owner
 		slot  *uint64
@@ -219,14 +220,6 @@ func (s *Store) Elements(slot uint64) int {
 	default:
 		return int(nd.n)
 	}
-}
-
-// Touch loads the first lines of a collection, so that a batch of loads overlaps.
-func (s *Store) Touch(slot uint64) uint64 {
-	if slot == 0 {
-		return 0
-	}
-	return uint64(s.node(ref(slot)).kind)
 }
 
 // Clear removes all elements of a collection.

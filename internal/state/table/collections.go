@@ -25,6 +25,14 @@ func (t *Table) discardStores() {
 	t.stores = nil
 }
 
+// warm loads the collections of a sub-batch that the last batch used.
+func (t *Table) warm(rows []backend.Row) {
+	for i, store := range t.stores {
+		offset := uintptr(t.shape.layout.Collections[i].Slot)
+		t.b.scratch.touched += store.Warm(rows, offset)
+	}
+}
+
 // slot is where a row refers to a collection. Writing it is no change of the row.
 func (t *Table) slot(row backend.Row, i int) *uint64 {
 	return (*uint64)(at(uintptr(row) + uintptr(t.shape.layout.Collections[i].Slot)))

@@ -42,6 +42,9 @@ func (t *Table) Resolve(
 				created = append(created, int32(from+int(i)))
 			}
 		}
+		if t.moves == moves {
+			t.warm(rows[from:to])
+		}
 	}
 	if t.moves == moves {
 		return created, nil
