@@ -6,6 +6,7 @@ import (
 	"iter"
 	"math"
 
+	"github.com/leat-io/leat/internal/state/declared"
 	"github.com/leat-io/leat/state/backend"
 )
 
@@ -18,21 +19,22 @@ type List[T any] struct {
 }
 
 // DeclareList declares a list state: DeclareValue says what T and name may be.
-func DeclareList[T any](d *Declarations, name string, options ...Option) List[T] {
-	codec, err := NewCodec[T]()
+func DeclareList[T any](declarations *Declarations, name string, options ...Option) List[T] {
+	d := &declarations.states
+	codec, err := declared.NewCodec[T]()
 	var s settings
 	if err == nil {
-		s, err = d.admit(name, options)
+		s, err = admit(d, name, options)
 	}
 	if err != nil {
-		d.refuse(kindList, name, err)
+		d.Refuse(kindList, name, err)
 		return List[T]{&listCell[T]{d: d}}
 	}
 	return List[T]{&listCell[T]{
-		expiry: s.expiry, d: d, codec: codec,
-		number: d.collect(backend.List, Description{
-			Name: name, Kind: kindList, Schema: codec.layout.Describe(),
-			TTLMillis: s.expiry.millis,
+		Expiry: s.expiry, d: d, codec: codec,
+		number: d.Collect(backend.List, declared.Description{
+			Name: name, Kind: kindList, Schema: codec.Layout().Describe(),
+			TTLMillis: s.expiry.Millis,
 		}),
 	}}
 }
@@ -67,7 +69,7 @@ func (l List[T]) All() iter.Seq[T] {
 		l.cell.scan(func(element []byte) bool {
 			var value T
 			if err := l.cell.codec.LoadBytes(element, &value); err != nil {
-				l.cell.d.failRead(err)
+				l.cell.d.FailRead(err)
 				return false
 			}
 			return yield(value)
@@ -81,16 +83,16 @@ func (l List[T]) Len() int {
 	if c.codec == nil {
 		return 0
 	}
-	if c.millis != 0 {
+	if c.Millis != 0 {
 		return c.count(math.MaxInt)
 	}
-	cursor := &c.d.cursor
+	cursor := c.d.Here()
 	return cursor.Table.Elements(cursor.Row, c.number)
 }
 
 // IsEmpty reports whether there is no element.
 func (l List[T]) IsEmpty() bool {
-	if c := l.cell; c.codec != nil && c.millis != 0 {
+	if c := l.cell; c.codec != nil && c.Millis != 0 {
 		return c.count(1) == 0
 	}
 	return l.Len() == 0
@@ -103,19 +105,19 @@ func (l List[T]) Clear() {
 		return
 	}
 	c.rewrites++
-	cursor := &c.d.cursor
+	cursor := c.d.Here()
 	if cursor.Table.Elements(cursor.Row, c.number) > 0 {
-		c.d.fail(cursor.Table.Clear(cursor.Row, c.number))
+		c.d.Fail(cursor.Table.Clear(cursor.Row, c.number))
 	}
 }
 
 // listCell is what the handles of a list share.
 type listCell[T any] struct {
-	expiry
-	d        *Declarations
-	number   int       // of the collection
-	codec    *Codec[T] // nil when the declaration failed: the handle does nothing then
-	rewrites uint64    // counts what ends loops
+	declared.Expiry
+	d        *declared.States
+	number   int                // of the collection
+	codec    *declared.Codec[T] // nil when the declaration failed: the handle does nothing then
+	rewrites uint64             // counts what ends loops
 
 	element []byte // scratch
 	chunks  chunks
@@ -123,12 +125,12 @@ type listCell[T any] struct {
 
 func (c *listCell[T]) append(value *T) {
 	element := c.element[:0]
-	if c.millis != 0 {
-		element = binary.LittleEndian.AppendUint64(element, uint64(c.d.cursor.Now))
+	if c.Millis != 0 {
+		element = binary.LittleEndian.AppendUint64(element, uint64(c.d.Here().Now))
 	}
 	c.element = c.codec.Append(element, value)
-	cursor := &c.d.cursor
-	c.d.fail(cursor.Table.ListAppend(cursor.Row, c.number, c.element))
+	cursor := c.d.Here()
+	c.d.Fail(cursor.Table.ListAppend(cursor.Row, c.number, c.element))
 }
 
 // scan yields the elements, without the time of their last use. They are copied out, so that
@@ -138,7 +140,7 @@ func (c *listCell[T]) scan(f func(element []byte) bool) {
 	if c.codec == nil {
 		return
 	}
-	table, row := c.d.cursor.Table, c.d.cursor.Row
+	table, row := c.d.Here().Table, c.d.Here().Row
 	n := table.Elements(row, c.number)
 	if n == 0 {
 		return
@@ -146,7 +148,7 @@ func (c *listCell[T]) scan(f func(element []byte) bool) {
 	chunk, rewrites := c.chunks.take(), c.rewrites
 	defer c.chunks.give(chunk)
 	limit := 8 * leastEntries
-	if c.millis != 0 {
+	if c.Millis != 0 {
 		limit = n
 	}
 	for next := 0; next < n && c.rewrites == rewrites; {
@@ -157,7 +159,7 @@ func (c *listCell[T]) scan(f func(element []byte) bool) {
 			return
 		}
 		next, limit = next+chunk.len(), 4*limit
-		if c.millis != 0 && !c.meet(chunk) {
+		if c.Millis != 0 && !c.meet(chunk) {
 			return
 		}
 		for i := range chunk.len() {
@@ -165,7 +167,7 @@ func (c *listCell[T]) scan(f func(element []byte) bool) {
 			if c.hidden(element) {
 				continue
 			}
-			if !f(element[c.prefix():]) {
+			if !f(element[c.Prefix():]) {
 				return
 			}
 			if c.rewrites != rewrites {
@@ -177,55 +179,55 @@ func (c *listCell[T]) scan(f func(element []byte) bool) {
 
 // hidden reports whether an element has expired and must not be seen.
 func (c *listCell[T]) hidden(element []byte) bool {
-	return c.millis != 0 && !c.show && c.gone(element)
+	return c.Millis != 0 && !c.Show && c.gone(element)
 }
 
 func (c *listCell[T]) gone(element []byte) bool {
-	return c.expired(int64(binary.LittleEndian.Uint64(element)), c.d.cursor.Now)
+	return c.Expired(int64(binary.LittleEndian.Uint64(element)), c.d.Here().Now)
 }
 
 // meet does what meeting all elements of a list that expires means for their lives, and
 // reports whether they can be read. Elements are removed by writing the others anew: when at
 // least half have expired, so that the work is in proportion to what was appended.
 func (c *listCell[T]) meet(chunk *chunk) bool {
-	gone, old, now := 0, 0, c.d.cursor.Now
+	gone, old, now := 0, 0, c.d.Here().Now
 	for i := range chunk.len() {
 		_, element := chunk.at(i)
-		if len(element) < timeBytes {
-			c.d.failRead(fmt.Errorf("state: read list element: %d bytes, want its time of last use",
+		if len(element) < declared.TimeBytes {
+			c.d.FailRead(fmt.Errorf("state: read list element: %d bytes, want its time of last use",
 				len(element)))
 			return false
 		}
 		switch {
 		case c.gone(element):
 			gone++
-		case c.onRead && int64(binary.LittleEndian.Uint64(element)) != now:
+		case c.OnRead && int64(binary.LittleEndian.Uint64(element)) != now:
 			old++
 		}
 	}
 	if old == 0 && 2*gone < chunk.len() {
 		return true
 	}
-	cursor := &c.d.cursor
-	c.d.fail(cursor.Table.Clear(cursor.Row, c.number))
+	cursor := c.d.Here()
+	c.d.Fail(cursor.Table.Clear(cursor.Row, c.number))
 	for i := range chunk.len() {
 		_, element := chunk.at(i)
 		if c.gone(element) {
 			continue
 		}
-		if c.onRead {
+		if c.OnRead {
 			binary.LittleEndian.PutUint64(element, uint64(now))
 		}
-		c.d.fail(cursor.Table.ListAppend(cursor.Row, c.number, element))
+		c.d.Fail(cursor.Table.ListAppend(cursor.Row, c.number, element))
 	}
 	return true
 }
 
 // count returns how many elements have not expired, at most limit.
 func (c *listCell[T]) count(limit int) (n int) {
-	cursor := &c.d.cursor
+	cursor := c.d.Here()
 	cursor.Table.ListScan(cursor.Row, c.number, func(element []byte) bool {
-		if len(element) >= timeBytes && !c.gone(element) {
+		if len(element) >= declared.TimeBytes && !c.gone(element) {
 			n++
 		}
 		return n < limit

@@ -7,6 +7,7 @@ import (
 	"math"
 	"slices"
 
+	"github.com/leat-io/leat/internal/state/declared"
 	"github.com/leat-io/leat/state/backend"
 	"github.com/leat-io/leat/types"
 )
@@ -62,8 +63,8 @@ func (m Map[K, V]) Put(key K, value V) {
 		return
 	}
 	entry := c.entry[:0]
-	if c.millis != 0 {
-		entry = binary.LittleEndian.AppendUint64(entry, uint64(c.d.cursor.Now))
+	if c.Millis != 0 {
+		entry = binary.LittleEndian.AppendUint64(entry, uint64(c.d.Here().Now))
 	}
 	c.entry = c.codec.Append(entry, &value)
 	c.put(c.encode(key), c.entry)
@@ -99,8 +100,8 @@ func (m Map[K, V]) Len() int {
 	if c.codec == nil {
 		return 0
 	}
-	if c.millis == 0 {
-		cursor := &c.d.cursor
+	if c.Millis == 0 {
+		cursor := c.d.Here()
 		return cursor.Table.Elements(cursor.Row, c.number)
 	}
 	return c.count(math.MaxInt)
@@ -109,7 +110,7 @@ func (m Map[K, V]) Len() int {
 // IsEmpty reports whether there is no entry.
 func (m Map[K, V]) IsEmpty() bool {
 	c := m.cell
-	if c.codec == nil || c.millis == 0 {
+	if c.codec == nil || c.Millis == 0 {
 		return m.Len() == 0
 	}
 	return c.count(1) == 0
@@ -121,9 +122,9 @@ func (m Map[K, V]) Clear() {
 	if c.codec == nil {
 		return
 	}
-	cursor := &c.d.cursor
+	cursor := c.d.Here()
 	if cursor.Table.Elements(cursor.Row, c.number) > 0 {
-		c.d.fail(cursor.Table.Clear(cursor.Row, c.number))
+		c.d.Fail(cursor.Table.Clear(cursor.Row, c.number))
 		c.writes++
 	}
 }
@@ -173,44 +174,45 @@ func (m OrderedMap[K, V]) RemoveRange(from, to K) {
 	w.limit, w.silent = mostEntries, true
 	c.scan(w, func(key, _ []byte) bool {
 		c.remove(key)
-		return c.d.err == nil
+		return c.d.Err() == nil
 	})
 }
 
 // mapCell is what the handles of a map share.
 type mapCell[K, V any] struct {
-	expiry
-	d      *Declarations
+	declared.Expiry
+	d      *declared.States
 	number int // of the collection
 	keys   *types.OrderedCodec[K]
-	codec  *Codec[V] // nil when the declaration failed: the handle does nothing then
-	writes uint64    // counts what loops must notice
+	codec  *declared.Codec[V] // nil when the declaration failed: the handle does nothing then
+	writes uint64             // counts what loops must notice
 
 	key, entry []byte // scratch
 	chunks     chunks
 }
 
 func declareMapCell[K, V any](
-	d *Declarations, kind, name string, options []Option,
+	declarations *Declarations, kind, name string, options []Option,
 ) *mapCell[K, V] {
+	d := &declarations.states
 	keys, err := types.OrderedKeyOf[K]()
-	var codec *Codec[V]
+	var codec *declared.Codec[V]
 	if err == nil {
-		codec, err = NewCodec[V]()
+		codec, err = declared.NewCodec[V]()
 	}
 	var s settings
 	if err == nil {
-		s, err = d.admit(name, options)
+		s, err = admit(d, name, options)
 	}
 	if err != nil {
-		d.refuse(kind, name, err)
+		d.Refuse(kind, name, err)
 		return &mapCell[K, V]{d: d}
 	}
 	return &mapCell[K, V]{
-		expiry: s.expiry, d: d, keys: keys, codec: codec,
-		number: d.collect(backend.OrderedMap, Description{
-			Name: name, Kind: kind, Schema: codec.layout.Describe(),
-			UserKeySchema: keys.Schema(), TTLMillis: s.expiry.millis,
+		Expiry: s.expiry, d: d, keys: keys, codec: codec,
+		number: d.Collect(backend.OrderedMap, declared.Description{
+			Name: name, Kind: kind, Schema: codec.Layout().Describe(),
+			UserKeySchema: keys.Schema(), TTLMillis: s.expiry.Millis,
 		}),
 	}
 }
@@ -224,9 +226,9 @@ func (c *mapCell[K, V]) encode(key K) []byte {
 // use returns the entry of a user key when it may be seen, and does what using it means for
 // its life. It is valid until the next write.
 func (c *mapCell[K, V]) use(key []byte) (entry []byte, ok bool) {
-	cursor := &c.d.cursor
+	cursor := c.d.Here()
 	entry, ok = cursor.Table.MapGet(cursor.Row, c.number, key)
-	if !ok || c.millis == 0 {
+	if !ok || c.Millis == 0 {
 		return entry, ok
 	}
 	entry = append(c.entry[:0], entry...)
@@ -237,18 +239,18 @@ func (c *mapCell[K, V]) use(key []byte) (entry []byte, ok bool) {
 // meet does what meeting an entry of a map that expires means for its life, and reports
 // whether it may be seen. The entry is no memory of the table.
 func (c *mapCell[K, V]) meet(key, entry []byte) bool {
-	if len(entry) < timeBytes {
-		c.d.failRead(fmt.Errorf("state: read map entry: %d bytes, want its time of last use",
+	if len(entry) < declared.TimeBytes {
+		c.d.FailRead(fmt.Errorf("state: read map entry: %d bytes, want its time of last use",
 			len(entry)))
 		return false
 	}
-	lastUse, now := int64(binary.LittleEndian.Uint64(entry)), c.d.cursor.Now
-	if c.expired(lastUse, now) {
+	lastUse, now := int64(binary.LittleEndian.Uint64(entry)), c.d.Here().Now
+	if c.Expired(lastUse, now) {
 		c.remove(key)
 		c.writes++
-		return c.show
+		return c.Show
 	}
-	if c.onRead && lastUse != now {
+	if c.OnRead && lastUse != now {
 		binary.LittleEndian.PutUint64(entry, uint64(now))
 		c.put(key, entry)
 	}
@@ -256,20 +258,20 @@ func (c *mapCell[K, V]) meet(key, entry []byte) bool {
 }
 
 func (c *mapCell[K, V]) put(key, entry []byte) {
-	cursor := &c.d.cursor
-	c.d.fail(cursor.Table.MapPut(cursor.Row, c.number, key, entry))
+	cursor := c.d.Here()
+	c.d.Fail(cursor.Table.MapPut(cursor.Row, c.number, key, entry))
 }
 
 func (c *mapCell[K, V]) remove(key []byte) {
-	cursor := &c.d.cursor
+	cursor := c.d.Here()
 	_, err := cursor.Table.MapDelete(cursor.Row, c.number, key)
-	c.d.fail(err)
+	c.d.Fail(err)
 }
 
 // load reads the value of an entry.
 func (c *mapCell[K, V]) load(entry []byte, value *V) bool {
-	if err := c.codec.LoadBytes(entry[c.prefix():], value); err != nil {
-		c.d.failRead(err)
+	if err := c.codec.LoadBytes(entry[c.Prefix():], value); err != nil {
+		c.d.FailRead(err)
 		return false
 	}
 	return true
@@ -281,7 +283,7 @@ func (c *mapCell[K, V]) decode(key []byte) (k K, ok bool) {
 		err = fmt.Errorf("%d bytes follow", len(rest))
 	}
 	if err != nil {
-		c.d.failRead(fmt.Errorf("state: read user key: %w", err))
+		c.d.FailRead(fmt.Errorf("state: read user key: %w", err))
 		return k, false
 	}
 	return k, true
@@ -314,9 +316,9 @@ func (c *mapCell[K, V]) first(w walk) (key K, value V, ok bool) {
 
 // count returns how many entries have not expired, at most limit.
 func (c *mapCell[K, V]) count(limit int) (n int) {
-	now := c.d.cursor.Now
+	now := c.d.Here().Now
 	c.scan(walk{silent: true}, func(_, entry []byte) bool {
-		if len(entry) >= timeBytes && !c.expired(int64(binary.LittleEndian.Uint64(entry)), now) {
+		if len(entry) >= declared.TimeBytes && !c.Expired(int64(binary.LittleEndian.Uint64(entry)), now) {
 			n++
 		}
 		return n < limit

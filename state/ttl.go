@@ -2,9 +2,9 @@ package state
 
 import (
 	"fmt"
-	"math"
 	"time"
-	"unsafe"
+
+	"github.com/leat-io/leat/internal/state/declared"
 )
 
 // TTL is an option: the state expires when it has not been used for some processing time. A
@@ -47,7 +47,7 @@ const (
 
 func (t TTL) apply(s *settings) {
 	switch {
-	case s.expiry.millis != 0:
+	case s.expiry.Millis != 0:
 		s.err = fmt.Errorf("it has two times to live; give one")
 	case t.After < time.Millisecond || t.After%time.Millisecond != 0:
 		s.err = fmt.Errorf("its time to live is %v; use whole milliseconds, at least one", t.After)
@@ -55,45 +55,8 @@ func (t TTL) apply(s *settings) {
 		s.err = fmt.Errorf("its time to live has update %d and visibility %d; use the constants",
 			t.Update, t.Visibility)
 	}
-	s.expiry = expiry{
-		millis: t.After.Milliseconds(), onRead: t.Update == OnReadAndWrite,
-		show: t.Visibility == ReturnExpiredIfNotCleanedUp,
+	s.expiry = declared.Expiry{
+		Millis: t.After.Milliseconds(), OnRead: t.Update == OnReadAndWrite,
+		Show: t.Visibility == ReturnExpiredIfNotCleanedUp,
 	}
-}
-
-// expiry is a TTL as states use it. The zero expiry never comes.
-type expiry struct {
-	millis int64 // 0: for ever
-	onRead bool  // reading prolongs
-	show   bool  // what has expired is returned once
-}
-
-// timeBytes is the size of the time of the last use.
-const timeBytes = 8
-
-// prefix is the number of bytes before a value.
-func (e *expiry) prefix() int {
-	if e.millis == 0 {
-		return 0
-	}
-	return timeBytes
-}
-
-func (e *expiry) expired(lastUse, now int64) bool {
-	return lastUse <= math.MaxInt64-e.millis && lastUse+e.millis <= now
-}
-
-// part is a state in the row.
-type part struct {
-	expiry
-	present uint64  // its bit in the presence word
-	offset  uintptr // of the time of the last use, if it expires, and the value behind it
-}
-
-func (p *part) lastUse(fixed unsafe.Pointer) int64 {
-	return *(*int64)(unsafe.Add(fixed, p.offset))
-}
-
-func wordAt(fixed unsafe.Pointer, offset uintptr) *uint64 {
-	return (*uint64)(unsafe.Add(fixed, offset))
 }

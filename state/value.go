@@ -2,6 +2,8 @@ package state
 
 import (
 	"unsafe"
+
+	"github.com/leat-io/leat/internal/state/declared"
 )
 
 // Value is one value of T for each key. The zero Value is unusable: declare it.
@@ -38,41 +40,29 @@ func (v Value[T]) Clear() { v.cell.clear() }
 
 // cell is a state in the row.
 type cell[T any] struct {
-	part
-	d     *Declarations
-	codec *Codec[T] // nil when the declaration failed: the handle does nothing then
+	declared.Part
+	d     *declared.States
+	codec *declared.Codec[T] // nil when the declaration failed: the handle does nothing then
 }
 
-func declareCell[T any](d *Declarations, kind, name string, options []Option) *cell[T] {
-	codec, err := NewCodec[T]()
+func declareCell[T any](
+	declarations *Declarations, kind, name string, options []Option,
+) *cell[T] {
+	d := &declarations.states
+	codec, err := declared.NewCodec[T]()
 	var s settings
 	if err == nil {
-		s, err = d.admit(name, options)
+		s, err = admit(d, name, options)
 	}
 	if err != nil {
-		d.refuse(kind, name, err)
+		d.Refuse(kind, name, err)
 		return &cell[T]{d: d}
 	}
-	c := &cell[T]{d: d, part: part{
-		expiry: s.expiry, present: 1 << d.present, offset: uintptr(presenceBytes + d.fixed),
-	}}
-	base := int(c.offset) + c.prefix()
-	c.codec = codec.at(base, len(d.slots))
-	for _, slot := range codec.layout.VarSlots {
-		d.slots = append(d.slots, base+slot)
-	}
-	described := Description{
-		Name: name, Kind: kind, Schema: codec.layout.Describe(), PresenceBit: d.present,
-		TTLMillis: s.expiry.millis,
-	}
-	if s.expiry.millis != 0 {
-		described.TTLOffset = int(c.offset)
-		d.timed = append(d.timed, c.part)
-	}
-	d.described = append(d.described, described)
-	d.present++
-	d.fixed += c.prefix() + codec.layout.RowBytes
-	return c
+	layout := codec.Layout()
+	part, slot := d.Place(
+		declared.Description{Name: name, Kind: kind, Schema: layout.Describe()},
+		s.expiry, layout.RowBytes, layout.VarSlots)
+	return &cell[T]{Part: part, d: d, codec: codec.At(int(part.Value()), slot)}
 }
 
 // get reads the value; it stores nothing when there is none.
@@ -80,12 +70,12 @@ func (c *cell[T]) get(value *T, ok *bool) {
 	if c.codec == nil {
 		return
 	}
-	cursor := &c.d.cursor
+	cursor := c.d.Here()
 	fixed := cursor.Table.Fixed(cursor.Row)
-	if *(*uint64)(fixed)&c.present == 0 {
+	if *(*uint64)(fixed)&c.Present == 0 {
 		return
 	}
-	if c.millis != 0 {
+	if c.Millis != 0 {
 		c.getTimed(fixed, value, ok)
 		return
 	}
@@ -95,21 +85,21 @@ func (c *cell[T]) get(value *T, ok *bool) {
 
 // getTimed reads the value of a state that expires.
 func (c *cell[T]) getTimed(fixed unsafe.Pointer, value *T, ok *bool) {
-	cursor := &c.d.cursor
-	lastUse := c.lastUse(fixed)
-	expired := c.expired(lastUse, cursor.Now)
-	if *ok = !expired || c.show; *ok {
+	cursor := c.d.Here()
+	lastUse := c.LastUse(fixed)
+	expired := c.Expired(lastUse, cursor.Now)
+	if *ok = !expired || c.Show; *ok {
 		c.codec.Load(cursor.Table, cursor.Row, value)
 	}
 	switch {
 	case expired:
 		c.clear()
-	case c.onRead && lastUse != cursor.Now:
+	case c.OnRead && lastUse != cursor.Now:
 		if err := cursor.Table.Change(cursor.Row); err != nil {
-			c.d.fail(err)
+			c.d.Fail(err)
 			return
 		}
-		*wordAt(cursor.Table.Fixed(cursor.Row), c.offset) = uint64(cursor.Now)
+		*declared.Word(cursor.Table.Fixed(cursor.Row), c.Offset) = uint64(cursor.Now)
 	}
 }
 
@@ -119,28 +109,28 @@ func (c *cell[T]) live() bool {
 	if c.codec == nil {
 		return false
 	}
-	cursor := &c.d.cursor
+	cursor := c.d.Here()
 	fixed := cursor.Table.Fixed(cursor.Row)
-	return *(*uint64)(fixed)&c.present != 0 &&
-		(c.millis == 0 || !c.expired(c.lastUse(fixed), cursor.Now))
+	return *(*uint64)(fixed)&c.Present != 0 &&
+		(c.Millis == 0 || !c.Expired(c.LastUse(fixed), cursor.Now))
 }
 
 func (c *cell[T]) set(value *T) {
 	if c.codec == nil {
 		return
 	}
-	cursor := &c.d.cursor
+	cursor := c.d.Here()
 	if err := cursor.Table.Change(cursor.Row); err != nil {
-		c.d.fail(err)
+		c.d.Fail(err)
 		return
 	}
 	fixed := cursor.Table.Fixed(cursor.Row)
-	*(*uint64)(fixed) |= c.present
-	if c.millis != 0 {
-		*wordAt(fixed, c.offset) = uint64(cursor.Now)
+	*(*uint64)(fixed) |= c.Present
+	if c.Millis != 0 {
+		*declared.Word(fixed, c.Offset) = uint64(cursor.Now)
 	}
 	if err := c.codec.Store(cursor.Table, cursor.Row, value); err != nil {
-		c.d.fail(err)
+		c.d.Fail(err)
 	}
 }
 
@@ -149,30 +139,30 @@ func (c *cell[T]) update(f func(value *T)) {
 	if c.codec == nil {
 		return
 	}
-	if !c.codec.storeDirect {
+	if !c.codec.Stores() {
 		var value T
 		if c.live() {
-			c.codec.Load(c.d.cursor.Table, c.d.cursor.Row, &value)
+			c.codec.Load(c.d.Here().Table, c.d.Here().Row, &value)
 		}
 		f(&value)
 		c.set(&value)
 		return
 	}
-	cursor := &c.d.cursor
+	cursor := c.d.Here()
 	if err := cursor.Table.Change(cursor.Row); err != nil {
-		c.d.fail(err)
+		c.d.Fail(err)
 		return
 	}
 	fixed := cursor.Table.Fixed(cursor.Row)
-	value := (*T)(unsafe.Add(fixed, c.codec.base)) // zeros when it is not set
-	if c.millis != 0 {
-		if c.expired(c.lastUse(fixed), cursor.Now) {
+	value := (*T)(unsafe.Add(fixed, c.codec.Base())) // zeros when it is not set
+	if c.Millis != 0 {
+		if c.Expired(c.LastUse(fixed), cursor.Now) {
 			var none T
 			*value = none
 		}
-		*wordAt(fixed, c.offset) = uint64(cursor.Now)
+		*declared.Word(fixed, c.Offset) = uint64(cursor.Now)
 	}
-	*(*uint64)(fixed) |= c.present
+	*(*uint64)(fixed) |= c.Present
 	f(value)
 }
 
@@ -180,21 +170,21 @@ func (c *cell[T]) clear() {
 	if c.codec == nil {
 		return
 	}
-	cursor := &c.d.cursor
-	if *(*uint64)(cursor.Table.Fixed(cursor.Row))&c.present == 0 {
+	cursor := c.d.Here()
+	if *(*uint64)(cursor.Table.Fixed(cursor.Row))&c.Present == 0 {
 		return
 	}
 	if err := cursor.Table.Change(cursor.Row); err != nil {
-		c.d.fail(err)
+		c.d.Fail(err)
 		return
 	}
 	fixed := cursor.Table.Fixed(cursor.Row)
-	*(*uint64)(fixed) &^= c.present
-	if c.millis != 0 {
-		*wordAt(fixed, c.offset) = 0
+	*(*uint64)(fixed) &^= c.Present
+	if c.Millis != 0 {
+		*declared.Word(fixed, c.Offset) = 0
 	}
 	var none T
 	if err := c.codec.Store(cursor.Table, cursor.Row, &none); err != nil {
-		c.d.fail(err)
+		c.d.Fail(err)
 	}
 }

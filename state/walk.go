@@ -111,7 +111,7 @@ func (c *mapCell[K, V]) scan(w walk, f func(key, entry []byte) bool) {
 	if c.codec == nil {
 		return
 	}
-	table, row := c.d.cursor.Table, c.d.cursor.Row
+	table, row := c.d.Here().Table, c.d.Here().Row
 	if table.Elements(row, c.number) == 0 || emptyRange(w) {
 		return
 	}
@@ -130,7 +130,7 @@ func (c *mapCell[K, V]) scan(w walk, f func(key, entry []byte) bool) {
 			if i == chunk.len()-1 {
 				chunk.pass(key, w.back)
 			}
-			if c.millis != 0 && !w.silent {
+			if c.Millis != 0 && !w.silent {
 				before := c.writes
 				visible := c.meet(key, entry)
 				writes += c.writes - before // the rest of the chunk is as it was

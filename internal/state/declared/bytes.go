@@ -1,4 +1,4 @@
-package state
+package declared
 
 import (
 	"encoding/binary"

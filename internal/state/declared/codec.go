@@ -1,4 +1,4 @@
-package state
+package declared
 
 import (
 	"reflect"
@@ -114,9 +114,9 @@ func moveOf(leaf types.Leaf, f types.LayoutField) move {
 	return copy8
 }
 
-// at returns the codec for a row part that starts at base and whose first variable slot has
+// At returns the codec for a row part that starts at base and whose first variable slot has
 // number slot.
-func (c *Codec[T]) at(base, slot int) *Codec[T] {
+func (c *Codec[T]) At(base, slot int) *Codec[T] {
 	moved := *c
 	moved.base, moved.slot = uintptr(base), slot
 	return &moved
@@ -142,6 +142,13 @@ func (c *Codec[T]) Zero(table backend.Table, row backend.Row) {
 		}
 	}
 }
+
+// Base is where the row part starts.
+func (c *Codec[T]) Base() uintptr { return c.base }
+
+// Stores reports whether the row part may be written through a *T: T has no padding. Zeros in
+// the row are the zero T then.
+func (c *Codec[T]) Stores() bool { return c.storeDirect }
 
 // InPlace reports whether the row part may be used through a *T, for reading and writing.
 func (c *Codec[T]) InPlace() bool { return c.loadDirect }
