@@ -69,7 +69,10 @@ func (d BroadcastDescriptor[K, V]) Write(ctx BroadcastWriter) *BroadcastState[K,
 	return &BroadcastState[K, V]{d.Read(ctx)}
 }
 
-// BroadcastStream is a stream of which every subtask of an operator gets all records.
+// BroadcastStream is a stream of which every subtask of an operator gets all records, each in
+// the order of its sender only: what they do to broadcast state must not depend on the order of
+// records of several senders. As with all connected streams the watermark is the smallest of
+// both.
 //
 // Semantics: Flink's BroadcastStream.
 type BroadcastStream[T any] struct {

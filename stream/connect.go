@@ -8,7 +8,8 @@ import (
 )
 
 // ConnectedStreams are two streams of different types that one operator takes, so that their
-// records share state.
+// records share state. Their watermark is the smallest of both streams: one without event
+// time holds the other back until it ends.
 //
 // Semantics: Flink's ConnectedStreams.
 type ConnectedStreams[A, B any] struct {
