@@ -12,7 +12,7 @@ import (
 	"github.com/leat-io/leat/internal/base/fault"
 	"github.com/leat-io/leat/internal/graph"
 	"github.com/leat-io/leat/internal/protocol"
-	"github.com/leat-io/leat/state"
+	"github.com/leat-io/leat/internal/state/declared"
 	"github.com/leat-io/leat/types"
 )
 
@@ -36,7 +36,7 @@ type ReadOnlyBroadcastState[K comparable, V any] struct {
 type broadcastMap[K comparable, V any] struct {
 	name   string
 	keys   *types.OrderedCodec[K] // nil when K cannot be a key
-	codec  *state.Codec[V]        // nil when V cannot be a value
+	codec  *declared.Codec[V]     // nil when V cannot be a value
 	values map[K]V
 }
 
@@ -56,7 +56,7 @@ func newBroadcastMap[K comparable, V any](
 	m := &broadcastMap[K, V]{name: name, values: map[K]V{}}
 	var errKey, errValue error
 	m.keys, errKey = types.OrderedKeyOf[K]()
-	m.codec, errValue = state.NewCodec[V]()
+	m.codec, errValue = declared.NewCodec[V]()
 	store.declare(m, errors.Join(errKey, errValue), m.load)
 	return m
 }

@@ -8,7 +8,7 @@ import (
 	"github.com/leat-io/leat/internal/operator"
 	"github.com/leat-io/leat/internal/protocol"
 	"github.com/leat-io/leat/internal/record"
-	"github.com/leat-io/leat/state"
+	"github.com/leat-io/leat/internal/state/declared"
 	"github.com/leat-io/leat/state/backend"
 	"github.com/leat-io/leat/types"
 )
@@ -55,7 +55,7 @@ func (k *KeyedStream[K, T]) inputs() []input {
 
 // describe turns declared states into what a checkpoint says about them. Table numbers are
 // those within the operator: the rows lie in table 0, each map and list in one of its own.
-func (k *KeyedStream[K, T]) describe(states []state.Description) []*protocol.StateDescriptor {
+func (k *KeyedStream[K, T]) describe(states []declared.Description) []*protocol.StateDescriptor {
 	var out []*protocol.StateDescriptor
 	for _, s := range states {
 		out = append(out, &protocol.StateDescriptor{

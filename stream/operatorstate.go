@@ -10,7 +10,7 @@ import (
 	"github.com/leat-io/leat/internal/base/fault"
 	"github.com/leat-io/leat/internal/operator"
 	"github.com/leat-io/leat/internal/protocol"
-	"github.com/leat-io/leat/state"
+	"github.com/leat-io/leat/internal/state/declared"
 )
 
 // CheckpointedFunction is implemented by functions that keep operator state: state of a
@@ -144,7 +144,7 @@ func (s *OperatorStateStore) snapshot() []*protocol.NamedState {
 type ListState[T any] struct {
 	name   string
 	union  bool
-	codec  *state.Codec[T] // nil when T cannot be an element
+	codec  *declared.Codec[T] // nil when T cannot be an element
 	values []T
 }
 
@@ -164,7 +164,7 @@ func DeclareUnionListState[T any](store *OperatorStateStore, name string) *ListS
 }
 
 func declareList[T any](store *OperatorStateStore, name string, union bool) *ListState[T] {
-	codec, err := state.NewCodec[T]()
+	codec, err := declared.NewCodec[T]()
 	l := &ListState[T]{name: name, union: union, codec: codec}
 	store.declare(l, err, func(element []byte) error {
 		var value T

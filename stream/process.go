@@ -10,6 +10,7 @@ import (
 	"github.com/leat-io/leat/internal/operator"
 	"github.com/leat-io/leat/internal/protocol"
 	"github.com/leat-io/leat/internal/record"
+	"github.com/leat-io/leat/internal/state/declared"
 	"github.com/leat-io/leat/state"
 	"github.com/leat-io/leat/state/backend"
 )
@@ -79,8 +80,9 @@ func describeFunction[K, T, R any](
 	if err := f.Open(&d); err != nil {
 		fail(fmt.Errorf("open: %w", err))
 	}
-	fail(d.Err())
-	described := k.describe(d.Described())
+	states := declared.Of(&d)
+	fail(states.Err())
+	described := k.describe(states.Described())
 	timed, err := timerFunctionOf[K, R](f)
 	fail(err)
 	if timed == nil || k.codec == nil {
@@ -88,7 +90,7 @@ func describeFunction[K, T, R any](
 	}
 	tables := 0
 	if len(described) > 0 {
-		layout, _ := d.Layout(k.codec.Words())
+		layout, _ := states.Layout(k.codec.Words())
 		tables = 1 + len(layout.Collections)
 	}
 	return append(described, k.describeTimers(tables)...)
@@ -116,7 +118,9 @@ func (f processFactory[K, T, R]) New(
 		watermark: &p.watermark, timers: &p.service, states: &p.operatorState.store,
 	}
 	p.timerContext.Context = p.context
-	if err := p.function.Open(&p.states); err != nil {
+	var d state.Declarations
+	p.states = declared.Of(&d)
+	if err := p.function.Open(&d); err != nil {
 		return operator.Built{}, userFault(env, fmt.Errorf("open: %w", err))
 	}
 	layout, err := p.states.Layout(f.keyed.codec.Words())
@@ -147,7 +151,7 @@ type process[K, T, R any] struct {
 	timers     *keyedTimers        // nil likewise
 	service    TimerService
 	keepsState bool
-	states     state.Declarations
+	states     *declared.States
 	table      backend.TableID
 	keys       keyScratch[T, K]
 	rows       []backend.Row // of the records or timers being handled

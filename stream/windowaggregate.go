@@ -7,7 +7,7 @@ import (
 	"github.com/leat-io/leat/eventtime"
 	"github.com/leat-io/leat/internal/operator"
 	"github.com/leat-io/leat/internal/protocol"
-	"github.com/leat-io/leat/state"
+	"github.com/leat-io/leat/internal/state/declared"
 )
 
 // Aggregator folds the records of a window into an accumulator A. It must not change itself:
@@ -112,7 +112,7 @@ func fold[K, T, A, R any](
 	w *WindowedStream[K, T], what, uid string, f folding[T, A], end windowEnd[K, A, R],
 ) *DataStream[R] {
 	k := w.keyed
-	codec, err := state.NewCodec[A]()
+	codec, err := declared.NewCodec[A]()
 	if err != nil {
 		k.env.fault(fmt.Errorf("%s %q: accumulator: %w", what, uid, err))
 	}
@@ -168,7 +168,7 @@ type windowFactory[K, T, A, R any] struct {
 	windowed *WindowedStream[K, T]
 	folding  folding[T, A]
 	end      windowEnd[K, A, R]
-	codec    *state.Codec[A]
+	codec    *declared.Codec[A]
 }
 
 // New makes the operator of one subtask.

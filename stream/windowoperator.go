@@ -8,7 +8,7 @@ import (
 	"github.com/leat-io/leat/eventtime"
 	"github.com/leat-io/leat/internal/operator"
 	"github.com/leat-io/leat/internal/record"
-	"github.com/leat-io/leat/state"
+	"github.com/leat-io/leat/internal/state/declared"
 	"github.com/leat-io/leat/state/backend"
 )
 
@@ -18,7 +18,7 @@ import (
 type windowAggregate[K, T, A, R any] struct {
 	folding[T, A]
 	alignment
-	codec  *state.Codec[A]
+	codec  *declared.Codec[A]
 	next   operator.Control
 	finish func(K, Window, *A) error
 	env    *operator.Env
