@@ -33,19 +33,34 @@ var suites = []suite{
 	{"gc", "a full garbage collection with 1e7 entries of state", gcSuite},
 	{"barrier", "pauses of records with 1e7 entries under update load", barrierSuite},
 	{"scale", "two cores at parallelism 2 against one at parallelism 1", scaleSuite},
+	{
+		"incremental",
+		"bytes uploaded for 50 checkpoints of 1 GB, 2 % changed between two",
+		incrementalSuite,
+	},
+	{"rescale", "1 GB from parallelism 1 to 2 to 3 to 1, beside a copy of the files", rescaleSuite},
 	{"start", "from exec of a built binary to its first output", startSuite},
 }
+
+// stateBytes is the size of the state of the suites that write much.
+var stateBytes int64
 
 // ballast is what app.Main gives a program too: see there.
 var ballast []byte
 
 func main() {
 	rounds := flag.Int("rounds", 5, "alternating pairs per figure")
+	flag.Int64Var(
+		&stateBytes,
+		"state",
+		1<<30,
+		"bytes of state in the suites incremental and rescale",
+	)
 	profile := flag.String("cpuprofile", "", "write a CPU profile to this file")
 	flag.Usage = func() {
 		fmt.Fprintln(os.Stderr, "usage: bench [-rounds N] [suite ...]")
 		for _, s := range suites {
-			fmt.Fprintf(os.Stderr, "  %-8s %s\n", s.name, s.doc)
+			fmt.Fprintf(os.Stderr, "  %-11s %s\n", s.name, s.doc)
 		}
 	}
 	flag.Parse()
@@ -100,6 +115,17 @@ func cpuTime() time.Duration {
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
+// threadTime is the CPU time of the calling thread, to which its goroutine must be locked: what a
+// step takes, whoever else uses the machine.
+func threadTime() time.Duration {
+	var u syscall.Rusage
+	const thread = 1 // RUSAGE_THREAD
+	if err := syscall.Getrusage(thread, &u); err != nil {
+		return 0
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
+
 // samples are measurements of one thing, in one unit.
 type samples []float64
 
@@ -110,6 +136,14 @@ func (s samples) median() float64 {
 		return 0
 	}
 	return (sorted[(n-1)/2] + sorted[n/2]) / 2
+}
+
+func (s samples) mean() float64 {
+	sum := 0.0
+	for _, v := range s {
+		sum += v
+	}
+	return sum / float64(max(len(s), 1))
 }
 
 // quantile returns the smallest sample that at least a share q of all does not exceed.
