@@ -29,7 +29,8 @@ func BenchmarkSideOutput(b *testing.B) {
 				}}
 			}
 			e := NewEnv("bench")
-			f := ProcessWith(FromSlice[int64](e, "in", nil), "", func() ProcessFunction[int64, int64] {
+			in := FromSlice[int64](e, "in", nil)
+			f := ProcessWith(in, "", func() ProcessFunction[int64, int64] {
 				return emitting{tag}
 			}).at.factory
 			link, _ := linkFrom[int64](b, f, env, nil)
