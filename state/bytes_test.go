@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/leat-io/leat/internal/state/declared"
 	"github.com/leat-io/leat/state"
 	"github.com/leat-io/leat/state/backend"
 	"github.com/leat-io/leat/state/backend/naive"
@@ -22,7 +23,7 @@ func bytesOf[T any](t *testing.T, name string, random func(*rand.Rand) T) {
 		const seed = 9
 		t.Logf("seed %d", seed)
 		r := rand.New(rand.NewPCG(seed, 0))
-		codec, err := state.NewCodec[T]()
+		codec, err := declared.NewCodec[T]()
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -73,7 +74,7 @@ func TestCodecAppend(t *testing.T) {
 
 // FuzzLoadBytes reads bytes that nobody wrote: an error or a value, never a panic.
 func FuzzLoadBytes(f *testing.F) {
-	codec, err := state.NewCodec[everything]()
+	codec, err := declared.NewCodec[everything]()
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -119,13 +120,13 @@ func TestDamagedCollections(t *testing.T) {
 			l := state.DeclareList[int64](&d, "l")
 			timedMap := state.DeclareMap[int64, int64](&d, "tm", state.TTL{After: time.Hour})
 			timedList := state.DeclareList[int64](&d, "tl", state.TTL{After: time.Hour})
-			layout, err := d.Layout(1)
+			layout, err := declared.Of(&d).Layout(1)
 			if err != nil {
 				t.Fatal(err)
 			}
 			rows := open(t, naive.Factory{}, layout)
-			d.Cursor().Table, d.Cursor().Row = rows.table, rows.row(1, backend.InsertClean)
-			if err := c.damage(rows.table, d.Cursor().Row); err != nil {
+			rows.point(&d, 1)
+			if err := c.damage(rows.table, declared.Of(&d).Cursor().Row); err != nil {
 				t.Fatal(err)
 			}
 			for range m.All() {
@@ -140,7 +141,7 @@ func TestDamagedCollections(t *testing.T) {
 			for range timedList.All() {
 				t.Error("an element")
 			}
-			if err := d.Err(); err == nil || !strings.HasPrefix(err.Error(), c.want) {
+			if err := declared.Of(&d).Err(); err == nil || !strings.HasPrefix(err.Error(), c.want) {
 				t.Errorf("error %v, want %q", err, c.want)
 			}
 		})
@@ -152,17 +153,16 @@ func TestEntryBytes(t *testing.T) {
 	onBackends(t, func(t *testing.T, f backend.Factory) {
 		var d state.Declarations
 		m := state.DeclareMap[int32, types.Null[string]](&d, "m", state.TTL{After: time.Hour})
-		layout, err := d.Layout(1)
+		layout, err := declared.Of(&d).Layout(1)
 		if err != nil {
 			t.Fatal(err)
 		}
 		rows := open(t, f, layout)
-		*d.Cursor() = state.Cursor{
-			Table: rows.table, Row: rows.row(1, backend.InsertClean), Now: 1,
-		}
+		rows.point(&d, 1).Now = 1
 		m.Put(7, types.NullOf("ab"))
 		var got []byte
-		rows.table.MapScan(d.Cursor().Row, 0, nil, nil, func(userKey, value []byte) bool {
+		row := declared.Of(&d).Cursor().Row
+		rows.table.MapScan(row, 0, nil, nil, func(userKey, value []byte) bool {
 			got = append(append(got, userKey...), value...)
 			return true
 		})
@@ -181,7 +181,8 @@ func TestCollectionWriteFault(t *testing.T) {
 		o.at(1)
 		long := string(bytes.Repeat([]byte{'a'}, backend.MaxUserKeyBytes))
 		o.tags.Put(long, types.NullOf[int16](1))
-		if err := o.d.Err(); err == nil || !strings.HasPrefix(err.Error(), "state: write: ") {
+		err := declared.Of(&o.d).Err()
+		if err == nil || !strings.HasPrefix(err.Error(), "state: write: ") {
 			t.Errorf("error %v", err)
 		}
 	})
@@ -227,12 +228,12 @@ func declareCounts(t testing.TB, f backend.Factory) *counts {
 	o := &counts{}
 	o.counts = state.DeclareMap[int64, gapless](&o.d, "counts")
 	o.numbers = state.DeclareList[int64](&o.d, "numbers")
-	layout, err := o.d.Layout(1)
+	layout, err := declared.Of(&o.d).Layout(1)
 	if err != nil {
 		t.Fatal(err)
 	}
 	rows := open(t, f, layout)
-	o.d.Cursor().Table, o.d.Cursor().Row = rows.table, rows.row(1, backend.InsertClean)
+	rows.point(&o.d, 1)
 	return o
 }
 

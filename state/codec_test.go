@@ -11,7 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/leat-io/leat/eventtime"
-	"github.com/leat-io/leat/state"
+	"github.com/leat-io/leat/internal/state/declared"
 	"github.com/leat-io/leat/state/backend"
 	"github.com/leat-io/leat/types"
 )
@@ -119,7 +119,7 @@ func roundTrip[T any](
 	const seed = 7
 	t.Logf("seed %d", seed)
 	r := rand.New(rand.NewPCG(seed, 0))
-	codec, err := state.NewCodec[T]()
+	codec, err := declared.NewCodec[T]()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -208,7 +208,7 @@ func TestCodecBytes(t *testing.T) {
 		"\xfe\x00\x00\x00\x05\x00\x00\x00" + "\xff\x00\x00\x00\x00\x00\x00\x00" +
 		"\x03\x00\x00\x00\x00\x00\x00\x00" + "\x00\x00\x00\x00\x00\x00\x00\x00" + "abc"
 	onBackends(t, func(t *testing.T, f backend.Factory) {
-		codec, err := state.NewCodec[small]()
+		codec, err := declared.NewCodec[small]()
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -228,7 +228,7 @@ func TestCodecBytes(t *testing.T) {
 // beside it. Method: store a value, then nulls with and without a value, compare the rows.
 func TestCodecNullIsZeros(t *testing.T) {
 	onBackends(t, func(t *testing.T, f backend.Factory) {
-		codec, err := state.NewCodec[types.Null[int64]]()
+		codec, err := declared.NewCodec[types.Null[int64]]()
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -254,7 +254,7 @@ func TestCodecNullIsZeros(t *testing.T) {
 // Goal: padding of T never reaches a row. Method: store a value whose padding is dirty.
 func TestCodecPadding(t *testing.T) {
 	onBackends(t, func(t *testing.T, f backend.Factory) {
-		codec, err := state.NewCodec[direct]()
+		codec, err := declared.NewCodec[direct]()
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -303,7 +303,7 @@ func TestCodecInPlace(t *testing.T) {
 }
 
 func inPlace[T any]() (bool, error) {
-	c, err := state.NewCodec[T]()
+	c, err := declared.NewCodec[T]()
 	if err != nil {
 		return false, err
 	}
@@ -317,7 +317,7 @@ func TestCodecCopies(t *testing.T) {
 		B []byte
 	}
 	onBackends(t, func(t *testing.T, f backend.Factory) {
-		codec, err := state.NewCodec[pair]()
+		codec, err := declared.NewCodec[pair]()
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -346,7 +346,7 @@ func TestCodecCopies(t *testing.T) {
 // Goal: an unsupported type is refused with type, field and cure. Method: read the message.
 func TestCodecRefuses(t *testing.T) {
 	type bad struct{ Tags map[string]string }
-	_, err := state.NewCodec[bad]()
+	_, err := declared.NewCodec[bad]()
 	if err == nil || !strings.Contains(err.Error(), `field "Tags" of type state_test.bad`) ||
 		!strings.Contains(err.Error(), "use []byte") {
 		t.Errorf("error %v", err)

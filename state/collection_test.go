@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/leat-io/leat/internal/base/fault"
+	"github.com/leat-io/leat/internal/state/declared"
 	"github.com/leat-io/leat/state"
 	"github.com/leat-io/leat/state/backend"
 	"github.com/leat-io/leat/types"
@@ -66,7 +67,7 @@ func declareKinds(
 	}, options...)
 	o.seen = state.DeclareOrderedMap[struct{ A, B string }, struct{}](d, "seen", options...)
 	o.numbers = state.DeclareList[int64](d, "numbers", options...)
-	layout, err := d.Layout(1)
+	layout, err := declared.Of(d).Layout(1)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -75,11 +76,12 @@ func declareKinds(
 	}
 	o.layout = layout
 	o.rows = open(t, f, layout)
-	d.Cursor().Table, d.Cursor().Now = o.table, 1_000_000
+	cursor := declared.Of(d).Cursor()
+	cursor.Table, cursor.Now = o.table, 1_000_000
 	return o
 }
 
-func (o *everyKind) at(key uint64) { o.d.Cursor().Row = o.row(key, backend.InsertClean) }
+func (o *everyKind) at(key uint64) { o.point(&o.d, key) }
 
 // reopen moves the state through a full snapshot into a new backend.
 func (o *everyKind) reopen(f backend.Factory) {
@@ -105,7 +107,7 @@ func (o *everyKind) reopen(f backend.Factory) {
 	if o.table, err = o.backend.Table(0, backend.NoPane); err != nil {
 		o.Fatal(err)
 	}
-	o.d.Cursor().Table = o.table
+	declared.Of(&o.d).Cursor().Table = o.table
 }
 
 // timed is a value of the model and when it was used last.
@@ -544,7 +546,7 @@ func runEveryKind(t *testing.T, f backend.Factory, ttl *state.TTL, seed uint64) 
 		}
 	}
 	o := declareKinds(t, f, seed, options...)
-	cursor := o.d.Cursor()
+	cursor := declared.Of(&o.d).Cursor()
 	rule.now = &cursor.Now
 	models := map[uint64]*kindsModel{}
 	for range 3000 {
@@ -560,7 +562,7 @@ func runEveryKind(t *testing.T, f backend.Factory, ttl *state.TTL, seed uint64) 
 			o.step(models[key], rule, 0)
 		}
 		empty := models[key].empty(rule)
-		if got := o.d.Cursor().Empty(); got != empty {
+		if got := declared.Of(&o.d).Cursor().Empty(); got != empty {
 			t.Fatalf("key %d: empty %v, want %v", key, got, empty)
 		}
 		if empty {
@@ -575,7 +577,7 @@ func runEveryKind(t *testing.T, f backend.Factory, ttl *state.TTL, seed uint64) 
 		if o.random.IntN(300) == 0 {
 			o.reopen(factories[o.random.IntN(len(factories))])
 		}
-		if err := o.d.Err(); err != nil {
+		if err := declared.Of(&o.d).Err(); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -633,7 +635,7 @@ func TestLongCollections(t *testing.T) {
 		}) || len(keys) != n {
 			t.Errorf("%d composite keys, or out of order", len(keys))
 		}
-		if err := o.d.Err(); err != nil {
+		if err := declared.Of(&o.d).Err(); err != nil {
 			t.Error(err)
 		}
 	})
@@ -645,7 +647,7 @@ func TestDescribed(t *testing.T) {
 	hour := time.Hour.Milliseconds()
 	n := "(`value` BIGINT NOT NULL)"
 	l := "(`n` INT NOT NULL, `text` STRING NOT NULL)"
-	want := []state.Description{
+	want := []declared.Description{
 		{Name: "tags", Kind: "map", Schema: "(`value` SMALLINT)", Table: 1,
 			UserKeySchema: "(`value` STRING NOT NULL)", TTLMillis: hour},
 		{Name: "value", Kind: "value", Schema: l, TTLMillis: hour, TTLOffset: 8},
@@ -660,7 +662,7 @@ func TestDescribed(t *testing.T) {
 			UserKeySchema: "(`a` STRING NOT NULL, `b` STRING NOT NULL)"},
 		{Name: "numbers", Kind: "list", Schema: n, Table: 5, TTLMillis: hour},
 	}
-	if diff := cmp.Diff(want, o.d.Described()); diff != "" {
+	if diff := cmp.Diff(want, declared.Of(&o.d).Described()); diff != "" {
 		t.Error(diff)
 	}
 	if got, want := o.layout.SerialFixed(), 8+(8+16)+(8+8)+(8+16); got != want {
@@ -688,7 +690,8 @@ func TestCollectionFaults(t *testing.T) {
 		}, `state: declare value state "v": its time to live is 1µs; use whole milliseconds, ` +
 			`at least one`},
 		{func(d *state.Declarations) {
-			state.DeclareValue[int64](d, "v", state.TTL{After: time.Hour}, state.TTL{After: time.Hour})
+			ttl := state.TTL{After: time.Hour}
+			state.DeclareValue[int64](d, "v", ttl, ttl)
 		}, `state: declare value state "v": it has two times to live; give one`},
 		{func(d *state.Declarations) {
 			state.DeclareList[int64](d, "l", state.TTL{After: time.Hour, Update: 7})
@@ -697,7 +700,7 @@ func TestCollectionFaults(t *testing.T) {
 	} {
 		var d state.Declarations
 		c.do(&d)
-		if err := d.Err(); err == nil || err.Error() != c.want ||
+		if err := declared.Of(&d).Err(); err == nil || err.Error() != c.want ||
 			fault.DomainOf(err) != fault.DomainUser {
 			t.Errorf("error  %v\nwant   %s", err, c.want)
 		}

@@ -5,7 +5,9 @@ import (
 	"testing"
 
 	"github.com/leat-io/leat/internal/base/lifecycle/leaktest"
+	"github.com/leat-io/leat/internal/state/declared"
 	"github.com/leat-io/leat/internal/state/table"
+	"github.com/leat-io/leat/state"
 	"github.com/leat-io/leat/state/backend"
 	"github.com/leat-io/leat/state/backend/naive"
 	"github.com/leat-io/leat/types"
@@ -56,6 +58,14 @@ func (r *rows) row(key uint64, mode backend.Mode) backend.Row {
 		r.Fatal(err)
 	}
 	return found[0]
+}
+
+// point makes handles speak of a key.
+func (r *rows) point(d *state.Declarations, key uint64) *declared.Cursor {
+	r.Helper()
+	c := declared.Of(d).Cursor()
+	c.Table, c.Row = r.table, r.row(key, backend.InsertClean)
+	return c
 }
 
 // serial returns the serial form of every row by key.

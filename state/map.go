@@ -318,7 +318,8 @@ func (c *mapCell[K, V]) first(w walk) (key K, value V, ok bool) {
 func (c *mapCell[K, V]) count(limit int) (n int) {
 	now := c.d.Here().Now
 	c.scan(walk{silent: true}, func(_, entry []byte) bool {
-		if len(entry) >= declared.TimeBytes && !c.Expired(int64(binary.LittleEndian.Uint64(entry)), now) {
+		if len(entry) >= declared.TimeBytes &&
+			!c.Expired(int64(binary.LittleEndian.Uint64(entry)), now) {
 			n++
 		}
 		return n < limit

@@ -22,7 +22,7 @@ package state
 import "github.com/leat-io/leat/internal/state/declared"
 
 // MaxStates bounds the states of one operator.
-const MaxStates = declared.MaxStates
+const MaxStates = 64
 
 // Kinds of states in descriptions.
 const (

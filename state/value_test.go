@@ -9,13 +9,14 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/leat-io/leat/internal/base/fault"
+	"github.com/leat-io/leat/internal/state/declared"
 	"github.com/leat-io/leat/state"
 	"github.com/leat-io/leat/state/backend"
 	"github.com/leat-io/leat/types"
 )
 
-// declared is an operator with four states, and the table of its rows.
-type declared struct {
+// fourStates is an operator with four states, and the table of its rows.
+type fourStates struct {
 	*rows
 	d       state.Declarations
 	count   state.Value[int64]
@@ -24,14 +25,14 @@ type declared struct {
 	note    state.Value[types.Null[string]]
 }
 
-func declare(t testing.TB, f backend.Factory) *declared {
+func declare(t testing.TB, f backend.Factory) *fourStates {
 	t.Helper()
-	o := &declared{}
+	o := &fourStates{}
 	o.count = state.DeclareValue[int64](&o.d, "count")
 	o.name = state.DeclareValue[string](&o.d, "name")
 	o.complex = state.DeclareValue[everything](&o.d, "complex")
 	o.note = state.DeclareValue[types.Null[string]](&o.d, "note")
-	layout, err := o.d.Layout(1)
+	layout, err := declared.Of(&o.d).Layout(1)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -39,13 +40,13 @@ func declare(t testing.TB, f backend.Factory) *declared {
 		t.Fatal(err)
 	}
 	o.rows = open(t, f, layout)
-	o.d.Cursor().Table = o.table
+	declared.Of(&o.d).Cursor().Table = o.table
 	return o
 }
 
 // at points the handles to a key.
-func (o *declared) at(key uint64) {
-	o.d.Cursor().Row = o.row(key, backend.InsertClean)
+func (o *fourStates) at(key uint64) {
+	declared.Of(&o.d).Cursor().Row = o.row(key, backend.InsertClean)
 }
 
 // model is what the states of one key should be; nil is not set.
@@ -57,7 +58,7 @@ type model struct {
 }
 
 // step changes one state of the current key and of its model.
-func (o *declared) step(r *rand.Rand, m *model) {
+func (o *fourStates) step(r *rand.Rand, m *model) {
 	switch r.IntN(7) {
 	case 0:
 		v := int64(r.Uint64())
@@ -89,7 +90,7 @@ func (o *declared) step(r *rand.Rand, m *model) {
 }
 
 // read returns what the states of the current key are.
-func (o *declared) read() model {
+func (o *fourStates) read() model {
 	return model{
 		count: pointer(o.count.Get()), name: pointer(o.name.Get()),
 		complex: pointer(o.complex.Get()), note: pointer(o.note.Get()),
@@ -124,11 +125,11 @@ func TestValues(t *testing.T) {
 			if diff := cmp.Diff(*m, o.read(), cmp.AllowUnexported(model{})); diff != "" {
 				t.Fatalf("key %d: %s", key, diff)
 			}
-			if got, want := o.d.Cursor().Empty(), *m == (model{}); got != want {
+			if got, want := declared.Of(&o.d).Cursor().Empty(), *m == (model{}); got != want {
 				t.Fatalf("key %d: empty %v, want %v", key, got, want)
 			}
 		}
-		if err := o.d.Err(); err != nil {
+		if err := declared.Of(&o.d).Err(); err != nil {
 			t.Fatal(err)
 		}
 		rows := o.serial()
@@ -148,12 +149,12 @@ func TestClearLeavesNothing(t *testing.T) {
 		var d state.Declarations
 		a := state.DeclareValue[gapless](&d, "a")
 		b := state.DeclareValue[string](&d, "b")
-		layout, err := d.Layout(1)
+		layout, err := declared.Of(&d).Layout(1)
 		if err != nil {
 			t.Fatal(err)
 		}
 		rows := open(t, f, layout)
-		*d.Cursor() = state.Cursor{Table: rows.table, Row: rows.row(5, backend.InsertClean)}
+		rows.point(&d, 5)
 		a.Set(gapless{1, 2, 3})
 		b.Set("text that is longer than a slot")
 		a.Clear()
@@ -181,7 +182,7 @@ func TestDeclarationFaults(t *testing.T) {
 		{"empty", func(d *state.Declarations) { state.DeclareValue[int64](d, "") },
 			`state: declare value state "": the name is empty`},
 		{"late", func(d *state.Declarations) {
-			if _, err := d.Layout(1); err != nil {
+			if _, err := declared.Of(d).Layout(1); err != nil {
 				panic(err)
 			}
 			state.DeclareValue[int64](d, "late")
@@ -201,14 +202,14 @@ func TestDeclarationFaults(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			var d state.Declarations
 			c.do(&d)
-			err := d.Err()
+			err := declared.Of(&d).Err()
 			if err == nil || err.Error() != c.want {
 				t.Errorf("error  %v\nwant   %s", err, c.want)
 			}
 			if fault.DomainOf(err) != fault.DomainUser {
 				t.Errorf("domain %v", fault.DomainOf(err))
 			}
-			if _, again := d.Layout(1); again != err {
+			if _, again := declared.Of(&d).Layout(1); again != err {
 				t.Errorf("Layout returns %v", again)
 			}
 		})
@@ -237,12 +238,12 @@ func TestManyStates(t *testing.T) {
 		for i := range state.MaxStates {
 			handles = append(handles, state.DeclareValue[int16](&d, fmt.Sprint("s", i)))
 		}
-		layout, err := d.Layout(1)
+		layout, err := declared.Of(&d).Layout(1)
 		if err != nil {
 			t.Fatal(err)
 		}
 		rows := open(t, f, layout)
-		*d.Cursor() = state.Cursor{Table: rows.table, Row: rows.row(1, backend.InsertClean)}
+		rows.point(&d, 1)
 		for i, h := range handles {
 			h.Set(int16(i))
 		}
@@ -252,14 +253,14 @@ func TestManyStates(t *testing.T) {
 			}
 			h.Clear()
 		}
-		if !d.Cursor().Empty() {
+		if !declared.Of(&d).Cursor().Empty() {
 			t.Error("the row is not empty")
 		}
-		want := state.Description{
+		want := declared.Description{
 			Name: "s63", Kind: "value", Schema: "(`value` SMALLINT NOT NULL)",
 			PresenceBit: 63,
 		}
-		if diff := cmp.Diff(want, d.Described()[63]); diff != "" {
+		if diff := cmp.Diff(want, declared.Of(&d).Described()[63]); diff != "" {
 			t.Error(diff)
 		}
 	})
@@ -270,16 +271,14 @@ func TestManyStates(t *testing.T) {
 func TestWriteFault(t *testing.T) {
 	var d state.Declarations
 	v := state.DeclareValue[string](&d, "s")
-	layout, err := d.Layout(1)
+	layout, err := declared.Of(&d).Layout(1)
 	if err != nil {
 		t.Fatal(err)
 	}
 	rows := open(t, factories[0], layout)
-	*d.Cursor() = state.Cursor{
-		Table: refusing{rows.table}, Row: rows.row(1, backend.InsertClean),
-	}
+	rows.point(&d, 1).Table = refusing{rows.table}
 	v.Set("x")
-	if err := d.Err(); err == nil || err.Error() != "state: write: full" {
+	if err := declared.Of(&d).Err(); err == nil || err.Error() != "state: write: full" {
 		t.Errorf("error %v", err)
 	}
 }
@@ -293,12 +292,12 @@ func TestValueAllocations(t *testing.T) {
 	onBackends(t, func(t *testing.T, f backend.Factory) {
 		var d state.Declarations
 		v := state.DeclareValue[direct](&d, "s")
-		layout, err := d.Layout(1)
+		layout, err := declared.Of(&d).Layout(1)
 		if err != nil {
 			t.Fatal(err)
 		}
 		rows := open(t, f, layout)
-		*d.Cursor() = state.Cursor{Table: rows.table, Row: rows.row(1, backend.InsertClean)}
+		rows.point(&d, 1)
 		if allocs := testing.AllocsPerRun(100, func() {
 			x, _ := v.Get()
 			x.A++
@@ -314,12 +313,12 @@ func BenchmarkUpdate(b *testing.B) {
 	for _, f := range factories {
 		var d state.Declarations
 		v := state.DeclareValue[gapless](&d, "s")
-		layout, err := d.Layout(1)
+		layout, err := declared.Of(&d).Layout(1)
 		if err != nil {
 			b.Fatal(err)
 		}
 		rows := open(b, f, layout)
-		*d.Cursor() = state.Cursor{Table: rows.table, Row: rows.row(1, backend.InsertClean)}
+		rows.point(&d, 1)
 		b.Run(f.Name()+"/update", func(b *testing.B) {
 			for b.Loop() {
 				v.Update(func(value *gapless) { value.A++ })
@@ -341,12 +340,12 @@ func BenchmarkValue(b *testing.B) {
 		b.Run(f.Name(), func(b *testing.B) {
 			var d state.Declarations
 			v := state.DeclareValue[direct](&d, "s")
-			layout, err := d.Layout(1)
+			layout, err := declared.Of(&d).Layout(1)
 			if err != nil {
 				b.Fatal(err)
 			}
 			rows := open(b, f, layout)
-			*d.Cursor() = state.Cursor{Table: rows.table, Row: rows.row(1, backend.InsertClean)}
+			rows.point(&d, 1)
 			b.ReportAllocs()
 			for b.Loop() {
 				x, _ := v.Get()

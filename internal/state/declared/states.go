@@ -20,8 +20,8 @@ import (
 	"github.com/leat-io/leat/state/backend"
 )
 
-// MaxStates bounds the states of one operator.
-const MaxStates = 64
+// maxStates is state.MaxStates.
+const maxStates = 64
 
 // Description is what is written down about a declared state, so that later code can be
 // judged against it and its bytes be read without it.
@@ -134,9 +134,9 @@ func (d *States) Admit(name string) error {
 	if name == "" {
 		return fmt.Errorf("the name is empty")
 	}
-	if len(d.described) == MaxStates {
+	if len(d.described) == maxStates {
 		return fmt.Errorf("an operator has at most %d states; use one state of a struct type",
-			MaxStates)
+			maxStates)
 	}
 	for _, known := range d.described {
 		if known.Name == name {
