@@ -174,20 +174,18 @@ func TestEngineSavepointsMeanwhile(t *testing.T) {
 		})
 		a.mustEnd(t, "FINISHED")
 		a.check(t)
-		if len(taken) < 3 {
+		if len(taken) < 2 {
 			t.Fatalf("%d savepoints", len(taken))
 		}
 		byID := map[uint64]stream.CheckpointDetails{}
 		for _, d := range details {
 			byID[d.ID] = d
 		}
-		between := 0
 		for i, r := range taken {
 			a.read(t, r.Path)
 			if i > 0 && r.Checkpoint <= taken[i-1].Checkpoint {
 				t.Errorf("savepoint %d comes after %d", r.Checkpoint, taken[i-1].Checkpoint)
 			}
-			between += int(r.Checkpoint-taken[max(i-1, 0)].Checkpoint) / 2
 		}
 		newest := byID[taken[len(taken)-1].Checkpoint]
 		if newest.Kind != "savepoint" || newest.Status != stream.CheckpointCompleted ||

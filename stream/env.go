@@ -226,12 +226,10 @@ func (e *Env) job() (*mini.Job, error) {
 		AllowNonRestored: e.allowLost, Stop: e.stop,
 	}
 	plan.options.apply(job)
-	if e.onStart != nil {
-		job.OnStart = func(control *mini.Control) {
-			for _, f := range e.onStart {
-				f(&Controller{control: control, graph: plan.graph})
-			}
-		}
+	for _, f := range e.onStart {
+		job.OnStart = append(job.OnStart, func(control *mini.Control) {
+			f(&Controller{control: control, graph: plan.graph})
+		})
 	}
 	if e.progress != nil {
 		job.Progress = func(p mini.Progress) { e.progress(progressOf(plan.graph, p)) }

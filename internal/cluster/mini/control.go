@@ -283,7 +283,7 @@ func (m *master) showStart(s jobmaster.Status) {
 	m.control.mu.Lock()
 	m.control.mu.jobID = m.started.jobID
 	m.control.mu.Unlock()
-	if f := m.job.OnStart; f != nil {
+	for _, f := range m.job.OnStart {
 		m.group.Go("on start", func(context.Context) error {
 			f(m.control)
 			return nil

@@ -62,9 +62,9 @@ type Job struct {
 	SavepointInterval  time.Duration
 	SavepointRetention store.Retention
 
-	// OnStart, when not nil, is called in a goroutine of its own once the first attempt has been
-	// deployed. Run waits for it to return.
-	OnStart func(*Control)
+	// OnStart are called, each in a goroutine of its own, once the first attempt has been deployed.
+	// Run waits for them to return.
+	OnStart []func(*Control)
 	// Stop, when closed, ends the job cleanly: a last checkpoint, its commits, then SUSPENDED.
 	Stop <-chan struct{}
 	// Progress, when not nil, is called about every ProgressInterval (default 1 s) from one
