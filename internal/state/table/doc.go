@@ -15,13 +15,18 @@
 // hash bits: segment, home slot, tag, key group, order of emission; so no key is ever hashed
 // again, and restoring needs no more of a hash than a run holds.
 //
+// Collections of rows lie beside them, in one store of internal/state/ordered for each
+// collection of a pane; the row holds an 8-byte reference, which no snapshot contains. Timers
+// lie in internal/state/timer. Both take part in snapshots as a version.Store; the versions are
+// the backend's.
+//
 // # Checkpoints
 //
-// The backend counts state versions: cur, given to every row that changes; V, the version
-// before the barrier, while a snapshot is copied; c, the last confirmed one. A row belongs
-// to a delta when base < version <= V, base being c when the snapshot began. The task
-// goroutine copies rows page by page ([backend.Snapshot]'s Step) into an append-only log; a
-// row that changes before the walk reaches it is copied to the undo log first, whole. Rows
+// The backend counts state versions (internal/state/version): the current one, given to every
+// row that changes; V, the version before the barrier, while a snapshot is copied; c, the last
+// confirmed one. A row belongs to a delta when base < version <= V, base being c when the
+// snapshot began. The task goroutine copies rows page by page ([backend.Snapshot]'s Step) into
+// an append-only log; a row that changes before the walk reaches it is copied to the undo log first, whole. Rows
 // may then move, die and be reused at will. Arena bytes are not copied: while a snapshot
 // exists no value is overwritten and emptied chunks are quarantined.
 //
