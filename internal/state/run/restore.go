@@ -83,6 +83,12 @@ func (r Restorer) restorePane(ctx context.Context, f *fetcher, list paneList) (e
 	return nil
 }
 
+// reserver is a backend that can prepare for about so many rows inside bounds, restored in the
+// order of their hashes.
+type reserver interface {
+	Reserve(id backend.TableID, pane backend.Pane, bounds types.HashRange, rows int64) error
+}
+
 // pieces cuts bounds where base runs begin, which is where most tables are no longer needed.
 func pieces(runs []*protocol.Run, bounds types.HashRange) []types.HashRange {
 	starts := []uint32{bounds.Lo}
@@ -110,10 +116,17 @@ func (r Restorer) restorePiece(
 		return err
 	}
 	var sources []Source
+	rows := 0.0
 	for _, run := range list.runs {
-		if _, ok := intersect(boundsOf(run), bounds); !ok {
+		clip, ok := intersect(boundsOf(run), bounds)
+		if !ok {
 			continue
 		}
+		here := float64(run.Rows) * width(clip) / width(tableBounds(run))
+		if !run.Base {
+			here /= 2 // Many of them are newer versions of others.
+		}
+		rows += here
 		reader, err := open.reader(ctx, run)
 		if err != nil {
 			return err
@@ -124,6 +137,11 @@ func (r Restorer) restorePiece(
 		bounds: bounds, isOver: r.Expiry.of(list.id.Table, r.NowMillis),
 	})
 	defer func() { err = errors.Join(err, merged.Close()) }()
+	if b, ok := r.Backend.(reserver); ok {
+		if err := b.Reserve(list.id.Table, list.id.Pane, bounds, int64(rows)); err != nil {
+			return err
+		}
+	}
 	if err := r.Backend.Restore(list.id.Table, list.id.Pane, bounds, merged); err != nil {
 		return err
 	}
