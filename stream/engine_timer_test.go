@@ -92,7 +92,12 @@ func (a *attack) checkRungs(t *testing.T) {
 	}
 	for key, n := range count {
 		if n != last[key]+1 {
-			t.Errorf("key %d: %d timers of processing time, the last is number %d", key, n, last[key])
+			t.Errorf(
+				"key %d: %d timers of processing time, the last is number %d",
+				key,
+				n,
+				last[key],
+			)
 		}
 	}
 	if len(count) == 0 {

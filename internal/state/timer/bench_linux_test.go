@@ -144,7 +144,8 @@ func threadTime(b *testing.B) time.Duration {
 	return time.Duration(used.Utime.Nano() + used.Stime.Nano())
 }
 
-// BenchmarkTimers measures registering and firing one timer, in time of the thread, against a heap with a set in the
+// BenchmarkTimers measures registering and firing one timer, in time of the thread, against a
+// heap with a set in the
 // same run, and reports the medians.
 func BenchmarkTimers(b *testing.B) {
 	for _, l := range loads {

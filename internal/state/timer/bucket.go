@@ -92,6 +92,7 @@ func (s *Service) seal(b *bucket) {
 	}
 	s.push(b)
 	next := run{records: s.sorted(&b.log, len(b.runs) == 0)}
+	s.repeated(b.log.n, next.n)
 	b.log.discard(&s.memory)
 	for len(b.runs) > 0 {
 		last := &b.runs[len(b.runs)-1]

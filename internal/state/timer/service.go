@@ -14,6 +14,7 @@ type Service struct {
 	versions *version.Versions
 	memory   memory
 	sorter   sorter
+	recent   recent
 	wheel    wheel
 	current  *bucket // the times up to wheel.base
 	timers   int     // registrations in all buckets
@@ -75,14 +76,20 @@ func (s *Service) Register(t *backend.Timer) error {
 		return fmt.Errorf("timer: register: key of %d bytes, at most %d are possible",
 			len(t.Bytes), backend.MaxKeyBytes)
 	}
+	time := timeOf(t.Timestamp)
+	if s.knows(time, t) {
+		return nil
+	}
 	s.timers++
-	s.add(s.bucketOf(timeOf(t.Timestamp), true), t, s.versions.Current, false)
+	s.add(s.bucketOf(time, true), t, s.versions.Current, false)
 	return nil
 }
 
 // Delete removes a timer.
 func (s *Service) Delete(t *backend.Timer) {
-	b := s.bucketOf(timeOf(t.Timestamp), false)
+	time := timeOf(t.Timestamp)
+	s.forget(time, t)
+	b := s.bucketOf(time, false)
 	if b == nil || b.len() == 0 || len(t.Bytes) > backend.MaxKeyBytes {
 		return
 	}

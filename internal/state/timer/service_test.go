@@ -3,6 +3,7 @@ package timer
 import (
 	"bytes"
 	"cmp"
+	"context"
 	"encoding/binary"
 	"fmt"
 	"maps"
@@ -13,11 +14,15 @@ import (
 
 	gocmp "github.com/google/go-cmp/cmp"
 
+	"github.com/leat-io/leat/internal/base/lifecycle"
+	"github.com/leat-io/leat/internal/base/lifecycle/leaktest"
 	"github.com/leat-io/leat/internal/state/version"
 	"github.com/leat-io/leat/state/backend"
 	"github.com/leat-io/leat/state/backend/naive"
 	"github.com/leat-io/leat/types"
 )
+
+func TestMain(m *testing.M) { leaktest.Main(m) }
 
 func must(t testing.TB, err error) {
 	t.Helper()
@@ -60,14 +65,18 @@ func newPair(t *testing.T, layout backend.TimerLayout, seed uint64, keys int) *p
 	t.Helper()
 	p := &pair{t: t, r: rand.New(rand.NewPCG(seed, 0)), layout: layout, keys: keys,
 		versions: version.Versions{Current: 1}, now: 1_700_000_000_000}
-	p.service = New(layout, &p.versions)
-	p.renew()
+	p.fresh()
 	return p
 }
 
-// renew makes an empty oracle.
-func (p *pair) renew() {
+// fresh makes an empty service, sometimes one that remembers what was registered, and an
+// empty oracle.
+func (p *pair) fresh() {
 	p.t.Helper()
+	p.service = New(p.layout, &p.versions)
+	if p.layout.KeyWords > 0 && p.r.IntN(2) == 0 {
+		p.service.remembers()
+	}
 	var err error
 	p.naive, err = naive.Factory{}.New(backend.Options{Bounds: types.AllHashes})
 	must(p.t, err)
@@ -77,8 +86,20 @@ func (p *pair) renew() {
 	must(p.t, err)
 }
 
-// timer makes up a timer, often one made up before.
+// timer makes up a timer, often one made up before, with noise where nothing counts.
 func (p *pair) timer() backend.Timer {
+	t := p.madeUp()
+	t.Hash ^= uint64(p.r.Uint32())
+	if p.layout.KeyWords < 2 {
+		t.Words[1] = p.r.Uint64()
+	}
+	if p.layout.NamespaceWords < 2 {
+		t.Namespace[1] = p.r.Uint64()
+	}
+	return t
+}
+
+func (p *pair) madeUp() backend.Timer {
 	if len(p.last) > 0 && p.r.IntN(3) == 0 {
 		return p.last[p.r.IntN(len(p.last))]
 	}
@@ -246,31 +267,30 @@ func (p *pair) held() entryMap {
 
 // apply applies entries to a copy of content, and checks their order and number.
 func apply(
-	t *testing.T, base entryMap, full bool, most int, entries backend.Entries,
-) entryMap {
-	t.Helper()
+	base entryMap, full bool, most int, entries backend.Entries,
+) (entryMap, error) {
 	out := maps.Clone(base)
 	var lastHash uint32
 	lastKey, n := "", 0
 	for e, ok := entries.Next(); ok; e, ok = entries.Next() {
-		if n > 0 && cmp.Or(cmp.Compare(lastHash, e.Hash), cmp.Compare(lastKey, string(e.Key))) >= 0 {
-			t.Fatalf("entry %x %x after %x %x", e.Hash, e.Key, lastHash, lastKey)
+		if n > 0 &&
+			cmp.Or(cmp.Compare(lastHash, e.Hash), cmp.Compare(lastKey, string(e.Key))) >= 0 {
+			return nil, fmt.Errorf("entry %x %x after %x %x", e.Hash, e.Key, lastHash, lastKey)
 		}
 		lastHash, lastKey = e.Hash, string(e.Key)
 		if n++; e.Deleted {
 			if full {
-				t.Fatalf("a full part deletes %x", e.Key)
+				return nil, fmt.Errorf("a full part deletes %x", e.Key)
 			}
 			delete(out, lastKey)
 		} else {
 			out[lastKey] = e.Hash
 		}
 	}
-	must(t, entries.Err())
 	if n > most {
-		t.Fatalf("%d entries, at most %d were announced", n, most)
+		return nil, fmt.Errorf("%d entries, at most %d were announced", n, most)
 	}
-	return out
+	return out, entries.Err()
 }
 
 // chain is the snapshots of a pair.
@@ -315,13 +335,20 @@ func (c *chain) snapshot() {
 		}
 	}
 	rows, _, entries := c.service.Result()
-	for range c.r.IntN(30) {
-		c.step()
-	}
 	if full {
 		base = entryMap{}
 	}
-	got := apply(c.t, base, full, rows, entries())
+	// Written by another goroutine while the task goes on.
+	var got entryMap
+	group := lifecycle.NewGroup(c.t.Context(), "test")
+	group.Go("write", func(context.Context) (err error) {
+		got, err = apply(base, full, rows, entries())
+		return err
+	})
+	for range c.r.IntN(60) {
+		c.step()
+	}
+	must(c.t, group.Wait())
 	if !maps.Equal(want, got) {
 		diff := gocmp.Diff(want, got)
 		c.t.Fatalf("version %d, base %d, full %v: %s", image, v.Base, full, diff)
@@ -382,8 +409,7 @@ func (c *chain) restore() {
 		return cmp.Or(cmp.Compare(content[a], content[b]), cmp.Compare(a, b))
 	})
 	c.versions = version.Versions{Current: 1}
-	c.service = New(c.layout, &c.versions)
-	c.renew()
+	c.fresh()
 	for _, key := range keys {
 		e := backend.Entry{Hash: content[key], Key: []byte(key)}
 		must(c.t, c.service.Restore(e))
