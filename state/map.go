@@ -16,8 +16,8 @@ import (
 // zero Map is unusable: declare it.
 //
 // The body of a loop over a map may change it and every other state: each entry comes at most
-// once, as it is then; one that was removed does not come any more, one that was put behind
-// the loop's place comes, as all do in a loop over an [OrderedMap] that are put ahead.
+// once, as it is when it comes; one that was removed before does not come; one that was put
+// comes if it lies ahead, which in a Map nobody knows, and in an [OrderedMap] its order says.
 //
 // Semantics: Flink's MapState.
 type Map[K, V any] struct {
