@@ -45,8 +45,8 @@ const ballastBytes = 64 << 20
 // Option adjusts Main.
 type Option func(*program)
 
-// OnFinished calls f when the job has ended FINISHED with all its input handled, before the program exits. An error
-// makes the program exit with ExitFailed.
+// OnFinished calls f when the job has ended FINISHED with all its input handled, before the
+// program exits. An error makes the program exit with ExitFailed.
 func OnFinished(f func(env *stream.Env, result *stream.Result) error) Option {
 	return func(p *program) { p.finished = f }
 }
@@ -79,6 +79,8 @@ type program struct {
 	args     []string
 	stdout   io.Writer
 	stderr   io.Writer
+	// controlOpened, if not nil, is called when the control socket can be found or cannot be opened.
+	controlOpened func()
 }
 
 func (p *program) main(ctx context.Context) int {
@@ -127,7 +129,7 @@ func (p *program) execute(
 	stop := make(chan struct{})
 	env.StopOn(stop)
 	env.OnProgress(line.show)
-	openControl(env, line.note)
+	openControl(env, line.note, p.controlOpened)
 	pipes := make(chan os.Signal, 1) // never read
 	// With somebody to notify, a write to a pipe that nobody reads fails and does not end the
 	// process. Programs it starts do not inherit that, as they would inherit to ignore.

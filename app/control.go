@@ -30,23 +30,27 @@ const (
 )
 
 // openControl lets the leat command speak to the job once it runs. What goes wrong is noted and
-// hinders nothing.
-func openControl(env *stream.Env, note func(text string)) {
+// hinders nothing. opened, if not nil, is called when the socket is there, or never will be.
+func openControl(env *stream.Env, note func(text string), opened func()) {
+	if opened == nil {
+		opened = func() {}
+	}
 	if enabled, err := ControlSocket.Get(env.Settings()); err == nil && !enabled {
 		return
 	}
 	env.OnStart(func(c *stream.Controller) {
-		if err := serveControl(env, c); err != nil {
+		if err := serveControl(env, c, opened); err != nil {
 			note(fmt.Sprintf("no control socket, the leat command does not find this job: %v", err))
 		}
 	})
 }
 
 // serveControl serves the socket of a job until the job has ended.
-func serveControl(env *stream.Env, c *stream.Controller) error {
+func serveControl(env *stream.Env, c *stream.Controller, opened func()) error {
 	ctx := context.Background()
 	dir := sockets.Directory("leat")
 	listener, err := sockets.Listen(dir, c.JobID())
+	opened()
 	if err != nil {
 		return err
 	}
