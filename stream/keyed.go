@@ -21,6 +21,7 @@ type KeyedStream[K, T any] struct {
 	key   func(T) K
 	codec *types.KeyCodec[K]
 	name  string // schema of K in SQL spelling, or its Go name
+	all   bool   // there is one key only: see All
 }
 
 // KeyBy partitions s by key. K is a bool, number, string, eventtime.Timestamp, or an array or a

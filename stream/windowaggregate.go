@@ -1,13 +1,11 @@
 package stream
 
 import (
-	"fmt"
+	"iter"
 	"sync/atomic"
 
 	"github.com/leat-io/leat/eventtime"
 	"github.com/leat-io/leat/internal/operator"
-	"github.com/leat-io/leat/internal/protocol"
-	"github.com/leat-io/leat/internal/state/declared"
 )
 
 // Aggregator folds the records of a window into an accumulator A. It must not change itself:
@@ -59,6 +57,21 @@ type folding[T, A any] struct {
 	merge func(acc, other *A) // nil when accumulators cannot be merged
 }
 
+// fold folds elements into acc and reports whether there is a result: not without a first
+// record.
+func (f folding[T, A]) fold(acc *A, elements iter.Seq[T]) bool {
+	begun := f.begin == nil
+	for value := range elements {
+		if begun {
+			f.add(acc, value)
+		} else {
+			f.begin(acc, value)
+			begun = true
+		}
+	}
+	return begun
+}
+
 func foldingOf[T, A any](aggregator Aggregator[T, A]) folding[T, A] {
 	f := folding[T, A]{add: aggregator.Add}
 	switch a := aggregator.(type) { // one call instead of two
@@ -91,7 +104,10 @@ func Aggregate[K, T, A, R any](
 	w *WindowedStream[K, T], uid string, aggregator Aggregator[T, A],
 	emit func(key K, window Window, acc *A) R,
 ) *DataStream[R] {
-	return fold(w, "aggregate", uid, foldingOf(aggregator), windowEnd[K, A, R]{emit: emit})
+	return windowStep[K, T, A, R]{
+		windowed: w, what: "aggregate", uid: uid, folding: foldingOf(aggregator),
+		end: windowEnd[K, A, R]{emit: emit},
+	}.add()
 }
 
 // Reduce is Aggregate with the records of a window put together two by two: what it emits is
@@ -102,39 +118,10 @@ func Aggregate[K, T, A, R any](
 func Reduce[K, T any](
 	w *WindowedStream[K, T], uid string, reduce func(a, b T) T,
 ) *DataStream[T] {
-	return fold(w, "reduce", uid, reducing(reduce), windowEnd[K, T, T]{
-		emit: func(_ K, _ Window, acc *T) T { return *acc },
-	})
-}
-
-// fold adds the operator that suits.
-func fold[K, T, A, R any](
-	w *WindowedStream[K, T], what, uid string, f folding[T, A], end windowEnd[K, A, R],
-) *DataStream[R] {
-	k := w.keyed
-	codec, err := declared.NewCodec[A]()
-	if err != nil {
-		k.env.fault(fmt.Errorf("%s %q: accumulator: %w", what, uid, err))
-	}
-	if a := w.cut.aligned; !a.tumbles() && (f.merge == nil || !a.slicesFit()) {
-		k.env.fault(fmt.Errorf("%s %q: sliding windows need a MergingAggregator, see "+
-			"stream.Folding, and size and slide with a common divisor of 2 ms or more", what, uid))
-	}
-	t := k.next(uid, w.title(uid), windowFactory[K, T, A, R]{
-		windowed: w, folding: f, end: end, codec: codec,
-	})
-	if err == nil {
-		t.descriptors = []*protocol.StateDescriptor{{
-			Name: "window-contents", Kind: fmt.Sprintf("window-aggregate(%v)", w.cut.aligned),
-			KeySchema: k.name, ValueSchema: codec.Layout().Describe(), HashId: 1,
-		}}
-	}
-	return newStream[R](k.env, t)
-}
-
-// windowEnd makes results of the accumulators of windows that fire.
-type windowEnd[K, A, R any] struct {
-	emit func(K, Window, *A) R
+	return windowStep[K, T, T, T]{
+		windowed: w, what: "reduce", uid: uid, folding: reducing(reduce),
+		end: windowEnd[K, T, T]{emit: func(_ K, _ Window, acc *T) T { return *acc }},
+	}.add()
 }
 
 // lateness is what becomes of late records.
@@ -161,35 +148,4 @@ func latenessOf[T any](tag *OutputTag[T], env *operator.Env) (lateness[T], error
 		l.side = link.Record
 	}
 	return l, err
-}
-
-// windowFactory makes operators that keep accumulators by slice.
-type windowFactory[K, T, A, R any] struct {
-	windowed *WindowedStream[K, T]
-	folding  folding[T, A]
-	end      windowEnd[K, A, R]
-	codec    *declared.Codec[A]
-}
-
-// New makes the operator of one subtask.
-func (f windowFactory[K, T, A, R]) New(
-	env *operator.Env, _ []byte, next any,
-) (operator.Built, error) {
-	out, k := linkOf[R](next), f.windowed.keyed
-	o := &windowAggregate[K, T, A, R]{
-		folding: f.folding, alignment: f.windowed.cut.aligned, codec: f.codec,
-		next: out.Control, env: env, keys: k.scratch(),
-		direct: f.codec.InPlace(),
-	}
-	var err error
-	if o.late, err = latenessOf(f.windowed.late, env); err != nil {
-		return operator.Built{}, err
-	}
-	emit, record := f.end.emit, out.Record
-	o.finish = func(key K, w Window, acc *A) error {
-		record(emit(key, w, acc), w.MaxTimestamp())
-		return nil
-	}
-	o.table, err = env.Keyed.Declare(f.codec.Row(k.codec.Words()))
-	return operator.Built{Operator: o}, err
 }

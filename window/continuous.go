@@ -26,7 +26,13 @@ const nextFire Number = "next fire"
 
 func earlier(a, b int64) int64 { return min(a, b) }
 
+// schedule waits for the end of the interval. The global window does so for ever: not once the
+// input has ended.
 func (c continuousEventTime) schedule(ctx Context, after eventtime.Timestamp) {
+	if ctx.Watermark() == eventtime.Max && ctx.Window() == Global() {
+		nextFire.Clear(ctx)
+		return
+	}
 	at := next(after, ctx.Window().MaxTimestamp(), c.interval)
 	nextFire.Set(ctx, int64(at))
 	ctx.RegisterEventTimer(at)
@@ -39,7 +45,7 @@ func (c continuousEventTime) OnElement(ctx Context) Result {
 		return Fire
 	}
 	ctx.RegisterEventTimer(end)
-	if _, ok := nextFire.Get(ctx); !ok {
+	if _, ok := nextFire.Get(ctx); !ok && ctx.Timestamp() != eventtime.None {
 		c.schedule(ctx, ctx.Timestamp())
 	}
 	return Continue
