@@ -453,3 +453,58 @@ func TestTimerDescriptors(t *testing.T) {
 		"1 timers/processing-time timers (`value` BIGINT NOT NULL)",
 	}, got)
 }
+
+// ticking keeps a count and registers the end of the minute for every record.
+type ticking struct{ count state.Value[int64] }
+
+func (f *ticking) Open(d *state.Declarations) error {
+	f.count = state.DeclareValue[int64](d, "count")
+	return nil
+}
+
+func (f *ticking) Process(c *Context[int64], v benchmarkRecord, _ Collector[int64]) error {
+	n, _ := f.count.Get()
+	f.count.Set(n + 1)
+	c.Timers().RegisterEventTime((c.Timestamp()/60_000 + 1) * 60_000)
+	return nil
+}
+
+func (f *ticking) OnTimer(c *TimerContext[int64], out Collector[int64]) error {
+	n, _ := f.count.Get()
+	f.count.Clear()
+	out.Collect(n)
+	return nil
+}
+
+// BenchmarkProcessTimers measures one watermark that fires 100,000 timers, in which nothing
+// else is done, and the records that registered them.
+func BenchmarkProcessTimers(b *testing.B) {
+	e := NewEnv("bench")
+	out := Process(KeyBy(FromSlice[benchmarkRecord](e, "in", nil), byNumber), "p",
+		func() KeyedProcessFunction[int64, benchmarkRecord, int64] { return &ticking{} })
+	head := opened[operator.Head](b, out.at.factory, keyedEnv(b, factories[1]), nil,
+		operator.Restored{})
+	const size, batches = 1000, 100
+	items, times := make([]benchmarkRecord, size), make([]eventtime.Timestamp, size)
+	var recording, firing time.Duration
+	minute := eventtime.Timestamp(0)
+	for b.Loop() {
+		start := time.Now()
+		for batch := range batches {
+			for i := range items {
+				items[i].Key = int64(batch*size + i)
+				times[i] = minute + eventtime.Timestamp(i)
+			}
+			must(b, head.Process(batchOf(items, times)))
+		}
+		minute += 60_000
+		middle := time.Now()
+		head.Watermark(minute)
+		recording, firing = recording+middle.Sub(start), firing+time.Since(middle)
+	}
+	n := float64(b.N * size * batches)
+	b.ReportMetric(float64(recording.Nanoseconds())/n, "ns/record")
+	b.ReportMetric(float64(firing.Nanoseconds())/n, "ns/timer")
+	b.ReportMetric(float64(firing.Milliseconds())/float64(b.N), "ms/watermark")
+	b.ReportMetric(0, "ns/op")
+}

@@ -89,12 +89,12 @@ func (p *pair) fresh() {
 // timer makes up a timer, often one made up before, with noise where nothing counts.
 func (p *pair) timer() backend.Timer {
 	t := p.madeUp()
-	t.Hash ^= uint64(p.r.Uint32())
+	t.Hash ^= uint64(p.r.IntN(2))
 	if p.layout.KeyWords < 2 {
-		t.Words[1] = p.r.Uint64()
+		t.Words[1] = uint64(p.r.IntN(2))
 	}
 	if p.layout.NamespaceWords < 2 {
-		t.Namespace[1] = p.r.Uint64()
+		t.Namespace[1] = uint64(p.r.IntN(2))
 	}
 	return t
 }
