@@ -72,9 +72,9 @@ type CheckpointResult struct {
 
 // The values of CheckpointDetails.Status, by Flink's names.
 const (
-	CheckpointInProgress = mini.CheckpointInProgress
-	CheckpointCompleted  = mini.CheckpointCompleted
-	CheckpointFailed     = mini.CheckpointFailed
+	CheckpointInProgress = "IN_PROGRESS"
+	CheckpointCompleted  = "COMPLETED"
+	CheckpointFailed     = "FAILED"
 )
 
 // CheckpointDetails describe a checkpoint or savepoint of this run.

@@ -69,9 +69,9 @@ func TestEngineSavepointKilled(t *testing.T) {
 	}
 }
 
-// Goal: who starts in a copy of a checkpoint directory while the job at the original goes on is told
-// what is wrong and the way out, which works. Method: stop, copy all, let the original finish, start
-// the copy by name into the same output, then by its path.
+// Goal: who starts in a copy of a checkpoint directory while the job at the original goes on is
+// told what is wrong and the way out, which works. Method: stop, copy all, let the original finish,
+// start the copy by name into the same output, then by its path.
 func TestEngineCopiedRoot(t *testing.T) {
 	a := newAttack()
 	a.rate, a.parallelism = 10000, 1

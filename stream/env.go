@@ -162,7 +162,8 @@ type CheckpointFigures struct {
 
 // Result says how a job ended.
 type Result struct {
-	// Status is FINISHED (all input handled, or stopped with a savepoint), CANCELED, SUSPENDED (stopped cleanly, can be continued) or FAILED.
+	// Status is FINISHED (all input handled, or stopped with a savepoint), CANCELED, SUSPENDED
+	// (stopped cleanly, can be continued) or FAILED.
 	Status string
 	JobID  string // 32 hexadecimal digits
 	// Lineage, 8 hexadecimal digits, is shared by a fresh start and all that was restored
@@ -288,7 +289,7 @@ func resultOf(g *protocol.JobGraph, r *mini.Result) *Result {
 	}
 	return &Result{
 		Status: r.Status, JobID: r.JobID, Lineage: r.Lineage, Generation: r.Generation,
-		Restored: r.Restored, Checkpoint: r.Checkpoint, Savepoint: r.Savepoint, Last: progressOf(g, r.Final),
-		Counters: r.Counters, Checkpoints: checkpointsOf(r),
+		Restored: r.Restored, Checkpoint: r.Checkpoint, Savepoint: r.Savepoint,
+		Last: progressOf(g, r.Final), Counters: r.Counters, Checkpoints: checkpointsOf(r),
 	}
 }

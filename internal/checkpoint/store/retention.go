@@ -10,9 +10,9 @@ import (
 // Retention says which of a series of savepoints stay, by the rule of grandfather, father and son.
 // The zero value keeps all.
 type Retention struct {
-	// Last are the newest ones that stay. Hourly, Daily and Weekly are for how many hours, days and
-	// weeks (from Monday), in UTC, the newest savepoint of each stays; hours, days and weeks without
-	// a savepoint do not count.
+	// Last are the newest ones that stay. Hourly, Daily and Weekly are for how many hours, days
+	// and weeks (from Monday), in UTC, the newest savepoint of each stays; hours, days and weeks
+	// without a savepoint do not count.
 	Last, Hourly, Daily, Weekly int
 }
 
@@ -40,7 +40,10 @@ func (r Retention) Keep(taken []time.Time) []bool {
 	}{
 		{r.Hourly, func(t time.Time) [2]int { return [2]int{t.Year(), t.YearDay()*24 + t.Hour()} }},
 		{r.Daily, func(t time.Time) [2]int { return [2]int{t.Year(), t.YearDay()} }},
-		{r.Weekly, func(t time.Time) [2]int { year, week := t.ISOWeek(); return [2]int{year, week} }},
+		{
+			r.Weekly,
+			func(t time.Time) [2]int { year, week := t.ISOWeek(); return [2]int{year, week} },
+		},
 	}
 	for n, i := range order {
 		keep[i] = n < max(r.Last, 1)

@@ -233,7 +233,10 @@ func TestSavepointFaults(t *testing.T) {
 				inner := mem.New(mem.Options{})
 				m := begin(t, inner, 1)
 				m.publish(t)
-				c, directory := m.savepoint(t, func(c *meta.Checkpoint) { c.Header.Stop = terminal })
+				c, directory := m.savepoint(
+					t,
+					func(c *meta.Checkpoint) { c.Header.Stop = terminal },
+				)
 				rule := fault.Rule{Name: "planted", Hit: hit}
 				if rule.Before = fault.ErrInjected; after {
 					rule.Before, rule.After = nil, fault.ErrInjected

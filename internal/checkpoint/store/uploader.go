@@ -42,11 +42,11 @@ func (u *Uploader) ForSavepoint(
 	return &Uploader{fs: files, dir: directory, generation: u.generation, random: u.random}
 }
 
-// Upload writes one file and makes it durable and visible, under the job's `shared` directory unless
-// it is for a savepoint. It returns the reference to the file for the metadata, and its size in bytes. write is called once,
-// and nothing it wrote is visible if it fails. checkpointID is the checkpoint for which the file is
-// made, or the next one to be taken; a file whose checkpoint is completed without referring to it
-// is swept.
+// Upload writes one file and makes it durable and visible, under the job's `shared` directory
+// unless it is for a savepoint. It returns the reference to the file for the metadata, and its size
+// in bytes. write is called once, and nothing it wrote is visible if it fails. checkpointID is the
+// checkpoint for which the file is made, or the next one to be taken; a file whose checkpoint is
+// completed without referring to it is swept.
 func (u *Uploader) Upload(
 	ctx context.Context, checkpointID uint64, vertex, subtask uint32,
 	write func(w io.Writer) error,

@@ -121,9 +121,15 @@ func (w *keeper) explainCopy(err error) error {
 	if w.copied == "" || !errors.Is(err, filesystem.ErrExists) {
 		return err
 	}
-	return fmt.Errorf("%w; the checkpoints of this job were copied from %q, and a job that goes on "+
-		"there writes the same: start this one from the path %q instead of %q, which makes it "+
-		"a job of its own, and give it another output", err, w.copied, w.started.from, latest)
+	return fmt.Errorf(
+		"%w; the checkpoints of this job were copied from %q, and a job that goes on "+
+			"there writes the same: start this one from the path %q instead of %q, which makes it "+
+			"a job of its own, and give it another output",
+		err,
+		w.copied,
+		w.started.from,
+		latest,
+	)
 }
 
 func (w *keeper) committerOf(uid string) connector.Committer {
