@@ -67,7 +67,8 @@ type Store struct {
 	quarantine []ref // freed, but the image refers to them
 	changes    []*changes
 	restoring  bool
-	wanted     bool     // elements were asked for since the last Warm
+	wanted     bool     // elements were asked for since the batch started
+	warm       bool     // they were in the batch before
 	restored   struct { // last owner
 		owner Owner
 		slot  *uint64

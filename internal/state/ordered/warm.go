@@ -11,14 +11,17 @@ const WarmBatch = 256
 
 const line = 64
 
+// StartBatch decides whether Warm does anything for the rows of a batch: only if elements
+// were asked for in the batch before.
+func (s *Store) StartBatch() { s.warm, s.wanted = s.wanted, false }
+
 // Warm loads what the collections of rows begin with, so that the cache misses of a batch
-// overlap; offset is that of the slot behind the address a row is. It does so only if
-// elements were asked for since it was last called. The result only keeps the loads.
+// overlap; offset is that of the slot behind the address a row is. The result only keeps the
+// loads.
 func (s *Store) Warm(rows []backend.Row, offset uintptr) (loaded uint64) {
-	if !s.wanted {
+	if !s.warm {
 		return 0
 	}
-	s.wanted = false
 	// Loading in loops of their own puts more misses into the processor's window.
 	var at [WarmBatch]*node
 	n := 0
@@ -41,23 +44,21 @@ func (s *Store) Warm(rows []backend.Row, offset uintptr) (loaded uint64) {
 		case kindTree:
 			at[i] = s.node(nd.tree().node)
 		case kindHead:
-			nd = s.node(nd.head().tail)
-			at[i] = nd
+			at[i] = s.node(nd.head().tail)
 		}
-		if nd.class < classes2Lines {
-			continue
-		}
-		loaded += uint64(*(*uint8)(nd.at(line)))
 	}
 	for _, nd := range at[:n] {
-		loaded += uint64(nd.kind)
-		if nd.kind == kindBlock && nd.class > 0 {
-			loaded += uint64(*(*uint8)(nd.at(nd.size() - 1)))
-			loaded += uint64(*(*uint8)(nd.at(nd.size() - line)))
+		if nd.isList() { // where the next element goes
+			if nd.class != wholePage {
+				end := min(int(nd.first)+nd.used(), nd.size()-1)
+				loaded += uint64(*(*uint8)(nd.at(end)))
+			}
+		} else if nd.kind != kindBlock {
+			loaded += uint64(nd.kind)
+		} else if size := nd.size(); size > line {
+			loaded += uint64(*(*uint8)(nd.at(line)))
+			loaded += uint64(*(*uint8)(nd.at(size - line)))
 		}
 	}
 	return loaded
 }
-
-// classes2Lines is the first class of more than one line.
-const classes2Lines = 1

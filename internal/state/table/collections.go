@@ -25,7 +25,7 @@ func (t *Table) discardStores() {
 	t.stores = nil
 }
 
-// warm loads the collections of a sub-batch that the last batch used.
+// warm loads those collections of a sub-batch that the batch before used.
 func (t *Table) warm(rows []backend.Row) {
 	for i, store := range t.stores {
 		offset := uintptr(t.shape.layout.Collections[i].Slot)

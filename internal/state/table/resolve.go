@@ -28,6 +28,9 @@ func (t *Table) Resolve(
 	keys backend.Keys, mode backend.Mode, rows []backend.Row, created []int32,
 ) ([]int32, error) {
 	moves := t.moves
+	for _, store := range t.stores {
+		store.StartBatch()
+	}
 	for from := 0; from < len(keys.Hashes); from += subBatch {
 		to := min(from+subBatch, len(keys.Hashes))
 		t.locate(keys.Hashes[from:to], rows[from:to])
