@@ -39,6 +39,9 @@ func (s *Section) Columns(state string) []Column {
 		}
 		return columns
 	}
+	if s.Form == RawForm {
+		return append(columns, Column{Name: "BYTES"})
+	}
 	alone := len(s.parts) == 1 || state != ""
 	for i, p := range s.parts {
 		if state == "" || s.States[i].Name == state {
@@ -112,6 +115,9 @@ func (s *Section) Cells(e Entry, state string) []string {
 			texts = append(texts, string(timeText(int64(word), 0)))
 		}
 		return texts
+	}
+	if s.Form == RawForm {
+		return append(texts, Text(e.Values[0].Value))
 	}
 	for i, p := range s.parts {
 		if state != "" && s.States[i].Name != state {

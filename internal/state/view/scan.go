@@ -192,7 +192,7 @@ func placeOf(r *protocol.Run) string {
 // entry decodes one entry of a run and yields what it holds.
 func (s *scan) entry(entry Entry, e backend.Entry) error {
 	key, suffix := e.Key, []byte(nil)
-	if s.section.Form != RowForm {
+	if form := s.section.Form; form != RowForm && form != RawForm {
 		var err error
 		if key, suffix, err = backend.SplitEntryKey(s.section.key.words, e.Key); err != nil {
 			return err
@@ -208,6 +208,8 @@ func (s *scan) entry(entry Entry, e backend.Entry) error {
 		if entry.Values, err = s.section.rowValues(e.Value); err != nil {
 			return s.failed(entry, err)
 		}
+	case RawForm:
+		entry.Values = []Value{{Set: true, Value: Octets(bytes.Clone(e.Value))}}
 	case MapForm:
 		if err := s.mapEntry(&entry, suffix, e.Value); err != nil {
 			return s.failed(entry, err)

@@ -10,14 +10,13 @@ import (
 
 	"github.com/leat-io/leat/internal/protocol"
 	"github.com/leat-io/leat/state/backend"
+	"github.com/leat-io/leat/types"
 )
 
 // The kinds of state that checkpoints describe, beside those that stand in a row.
 const (
-	kindMap        = "map"
-	kindOrderedMap = "ordered-map"
-	kindList       = "list"
-	kindTimers     = "timers"
+	kindList   = "list"
+	kindTimers = "timers"
 )
 
 // Form says how the entries of a section look.
@@ -29,6 +28,7 @@ const (
 	MapForm               // one entry per key and user key
 	ListForm              // one entry per element, in order
 	TimerForm             // one entry per timer
+	RawForm               // one entry per key, in bytes: described in a way this version does not know
 )
 
 // Section is what is read together: the value states of an operator, which share rows, or one
@@ -97,9 +97,8 @@ func windowOf(kind string) windowKind {
 // hasPresence tells whether rows of states of this kind begin with a word of presence bits.
 func hasPresence(kind string) bool { return !strings.HasPrefix(kind, "window") }
 
-func isCollection(kind string) bool {
-	return kind == kindMap || kind == kindOrderedMap || kind == kindList
-}
+// isCollection tells maps and lists, also those of windows, from what stands in the row.
+func isCollection(s State) bool { return s.UserKeySchema != "" || s.Kind == kindList }
 
 func stateOf(d *protocol.StateDescriptor) State {
 	return State{
@@ -121,13 +120,23 @@ func sectionsOf(o *protocol.OperatorState) ([]*Section, error) {
 		}
 		section, err := newSection(o, s, rows)
 		if err != nil {
-			return nil, fmt.Errorf("state %q: %w", s.Name, err)
+			section = rawSection(o, s)
 		}
 		if section != nil {
 			sections = append(sections, section)
 		}
 	}
 	return sections, nil
+}
+
+// rawSection shows a state in bytes.
+func rawSection(o *protocol.OperatorState, s State) *Section {
+	section := &Section{Form: RawForm, States: []State{s}, operator: o,
+		table: backend.TableID(s.Table), window: windowOf(s.Kind),
+		key: &keyForm{parts: []*keyNode{{kind: types.Bytes}}}}
+	section.key.root = *section.key.parts[0]
+	section.Paned = section.isPaned()
+	return section
 }
 
 // newSection returns the section of a state, nil when it stands in the rows of one that there is
@@ -148,7 +157,7 @@ func newSection(
 		section.timers = backend.TimerLayout{KeyWords: key.words,
 			NamespaceWords: int(s.NamespaceWords)}
 		return section, nil
-	case isCollection(s.Kind):
+	case isCollection(s):
 		return section, section.collection(s)
 	}
 	if known := rows[section.table]; known != nil {
@@ -193,7 +202,7 @@ func (s *Section) addPart(state State) error {
 // collection sets the section up for a map or list.
 func (s *Section) collection(state State) (err error) {
 	s.Form = ListForm
-	if state.Kind != kindList {
+	if state.UserKeySchema != "" {
 		s.Form = MapForm
 		if s.user, err = userKeysOf(state.UserKeySchema); err != nil {
 			return err
