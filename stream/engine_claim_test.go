@@ -23,7 +23,7 @@ func TestEngineClaim(t *testing.T) {
 		for mode, stays := range map[string]bool{"": true, "NO_CLAIM": true, "claim": false} {
 			t.Run(from+" "+mode, func(t *testing.T) {
 				a := newAttack()
-				a.rate, a.retained = 10000, 2
+				a.rate = 10000
 				place := ""
 				if from == "savepoint" {
 					taken := a.savepoint(t, a.numbers, stream.SavepointOptions{Stop: true}, nil)
@@ -201,5 +201,41 @@ func TestEngineRestoreAt(t *testing.T) {
 	}
 	if twice == 0 {
 		t.Error("nothing was committed beyond the time: nothing is tested")
+	}
+}
+
+// Goal: a claim outlives the process: what was claimed goes when the job, continued by name, has
+// replaced it, and may not be disposed of before. Method: claim, end after one checkpoint of three
+// to be retained, continue to the end.
+func TestEngineClaimContinued(t *testing.T) {
+	a := newAttack()
+	a.rate, a.retained = 10000, 3
+	taken := a.savepoint(t, a.numbers/2, stream.SavepointOptions{Stop: true}, nil)
+	a.mustEnd(t, "FINISHED")
+	a.undisturbed()
+	a.rate, a.restore, a.interval = 10000, taken.Path, "1 h"
+	claim := func(e *stream.Env) { e.Set("execution.state-recovery.claim-mode", "CLAIM") }
+	a.controlled(a.numbers/2, func(c *stream.Controller) {
+		if err := c.Dispose(context.Background(), taken.Path); !errors.Is(err,
+			stream.ErrSavepointInUse) {
+			t.Errorf("dispose of what the job started from: %v", err)
+		}
+		if err := c.Stop(); err != nil {
+			t.Error(err)
+		}
+	})
+	adjust := a.adjust
+	a.adjust = func(e *stream.Env) { adjust(e); claim(e) }
+	a.mustEnd(t, "SUSPENDED")
+	a.read(t, taken.Path)
+	if got := a.newest(t).Meta.Header.Claimed; got != taken.Path {
+		t.Errorf("the checkpoint claims %q", got)
+	}
+	a.undisturbed()
+	a.retained, a.interval, a.adjust = 1, "3 ms", nil
+	a.mustEnd(t, "FINISHED")
+	a.check(t)
+	if left := a.list(t, taken.Path); len(left) > 0 {
+		t.Errorf("left: %q", left)
 	}
 }

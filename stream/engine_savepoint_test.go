@@ -89,7 +89,7 @@ func eachBackend(t *testing.T, f func(t *testing.T, a *attack)) {
 	for _, backend := range []string{"hashmap", "naive"} {
 		t.Run(backend, func(t *testing.T) {
 			a := newAttack()
-			a.backend, a.rate = backend, 10000
+			a.backend, a.rate = backend, 6000
 			f(t, a)
 		})
 	}
