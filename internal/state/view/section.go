@@ -28,7 +28,8 @@ const (
 	MapForm               // one entry per key and user key
 	ListForm              // one entry per element, in order
 	TimerForm             // one entry per timer
-	RawForm               // one entry per key, in bytes: described in a way this version does not know
+	// RawForm is one entry per key, in bytes: this version does not know what describes it.
+	RawForm
 )
 
 // Section is what is read together: the value states of an operator, which share rows, or one

@@ -74,7 +74,8 @@ func TestScripts(t *testing.T) {
 	for _, backend := range []string{"hashmap", "naive"} {
 		t.Run(backend, func(t *testing.T) {
 			m := makeJob(t, backend)
-			datadriven.Walk(t, filepath.Join("testdata", "scripts"), func(t *testing.T, path string) {
+			scripts := filepath.Join("testdata", "scripts")
+			datadriven.Walk(t, scripts, func(t *testing.T, path string) {
 				datadriven.RunTest(t, path, func(t *testing.T, d *datadriven.TestData) string {
 					width := 0
 					d.MaybeScanArgs(t, "width", &width)

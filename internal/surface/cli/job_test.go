@@ -201,7 +201,7 @@ func (m *made) take(c *stream.Controller, handled <-chan struct{}) error {
 }
 
 // bulkKeys is how many keys makeBulk has.
-const bulkKeys = 100_000
+const bulkKeys = 40_000
 
 // makeBulk runs a job to its end that counts records per key, one of each, and returns the
 // directory of its last checkpoint, whose state lies in files.

@@ -33,9 +33,9 @@ not needed: everything is decoded by the schemas stored with it.`,
 
 const jobFlag = "take the newest checkpoint of this job below the root"
 
-const whereHelp = `<path> is the directory of a checkpoint or savepoint, its _metadata file, or a root
-(default .leat), of which the newest checkpoint is taken: of the only job there, or
-of the one given with --job.`
+const whereHelp = `<path> is the directory of a checkpoint or savepoint, its _metadata file, or
+a root (default .leat), of which the newest checkpoint is taken: of the only job
+there, or of the one given with --job.`
 
 func (p *Program) stateList() *cobra.Command {
 	job, all := "", false
