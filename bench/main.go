@@ -116,17 +116,6 @@ func cpuTime() time.Duration {
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
-// threadTime is the CPU time of the calling thread, to which its goroutine must be locked: what a
-// step takes, whoever else uses the machine.
-func threadTime() time.Duration {
-	var u syscall.Rusage
-	const thread = 1 // RUSAGE_THREAD
-	if err := syscall.Getrusage(thread, &u); err != nil {
-		return 0
-	}
-	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
-}
-
 // samples are measurements of one thing, in one unit.
 type samples []float64
 

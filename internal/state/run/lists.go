@@ -41,6 +41,7 @@ type Lists struct {
 		sync.Mutex
 		confirmed   []paneList
 		confirmedID uint64 // 0: none in this attempt
+		rewrite     bool   // needRewrite of confirmed: a barrier asks for it
 		pending     map[uint64]pendingLists
 		// waiting are finished merges that no confirmed checkpoint refers to yet.
 		waiting []*replacement
@@ -64,6 +65,8 @@ type pendingLists struct {
 	lists  []paneList
 	joined []*replacement // merges in them
 	bytes  int64          // added, without merges
+
+	rewrite bool // needRewrite
 }
 
 // tableName tells the tables in objects apart.
@@ -79,6 +82,7 @@ func NewLists(bounds types.HashRange) *Lists {
 	l.inlineAll = min(inlineBytes, l.inlineLimit)
 	l.mu.pending = map[uint64]pendingLists{}
 	l.mu.verified = map[tableName]struct{}{}
+	l.mu.rewrite = true
 	return l
 }
 
@@ -95,7 +99,7 @@ func (l *Lists) Adopt(panes []*protocol.PaneRuns) error {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.mu.confirmed = lists
+	l.mu.confirmed, l.mu.rewrite = lists, needRewrite(lists)
 	return nil
 }
 
@@ -107,14 +111,16 @@ func (l *Lists) Adopt(panes []*protocol.PaneRuns) error {
 func (l *Lists) WantFull(stateBytes int64) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if stateBytes <= l.inlineAll {
-		return true
-	}
+	return stateBytes <= l.inlineAll || l.mu.rewrite
+}
+
+// needRewrite tells whether lists are to be replaced by all rows.
+func needRewrite(lists []paneList) bool {
 	inline := true
-	for _, list := range l.mu.confirmed {
-		for _, r := range list.runs {
-			inline = inline && isInline(r)
-		}
+	for _, list := range lists {
+		inline = inline && !slices.ContainsFunc(list.runs, func(r *protocol.Run) bool {
+			return !isInline(r)
+		})
 		if len(list.runs) > maxDepth && depth(list.runs) > maxDepth {
 			return true
 		}
@@ -154,6 +160,7 @@ func (l *Lists) Confirm(checkpointID uint64) bool {
 		return false
 	}
 	l.mu.confirmed, l.mu.confirmedID = now.lists, checkpointID
+	l.mu.rewrite = now.rewrite
 	l.mu.budget, l.mu.spent = int64(budgetFactor*float64(now.bytes)), false
 	for id := range l.mu.pending {
 		if id <= checkpointID {

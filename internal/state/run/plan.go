@@ -51,19 +51,29 @@ type mergeStep struct {
 // next call.
 func (l *Lists) NextMerge() *MergePlan {
 	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.mu.confirmedID == 0 {
+	confirmed, confirmedID := l.mu.confirmed, l.mu.confirmedID
+	waiting := slices.Clone(l.mu.waiting)
+	l.mu.Unlock()
+	if confirmedID == 0 {
 		return nil // What was adopted may belong to another job until it is recorded anew.
 	}
+	// Not under the lock: it is long for large states, and a barrier asks WantFull.
 	var steps []mergeStep
-	for _, list := range l.mu.confirmed {
-		steps = l.appendStepsLocked(steps, list)
+	for _, list := range confirmed {
+		steps = l.appendSteps(steps, list, waiting)
 	}
 	slices.SortFunc(steps, func(a, b mergeStep) int {
 		return cmp.Or(cmp.Compare(b.urgency, a.urgency), comparePanes(a.pane, b.pane),
 			cmp.Compare(a.bounds.Lo, b.bounds.Lo))
 	})
-	plan := &MergePlan{lists: l, joinBy: l.mu.confirmedID + joinWithin}
+	return l.choose(steps, confirmedID+joinWithin)
+}
+
+// choose makes a plan of the first steps that the budget allows, nil without any.
+func (l *Lists) choose(steps []mergeStep, joinBy uint64) *MergePlan {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	plan := &MergePlan{lists: l, joinBy: joinBy}
 	var bytes int64
 	for _, s := range steps {
 		full := bytes > 0 && (s.bytes >= l.sizes.small || bytes+s.bytes > l.sizes.shared)
@@ -72,7 +82,7 @@ func (l *Lists) NextMerge() *MergePlan {
 			continue
 		}
 		l.mu.budget, l.mu.spent = l.mu.budget-s.bytes, true
-		s.joinBy = plan.joinBy
+		s.joinBy = joinBy
 		plan.steps = append(plan.steps, s)
 		plan.Urgency = max(plan.Urgency, s.urgency)
 		if bytes += s.bytes; s.bytes >= l.sizes.small {
@@ -85,8 +95,10 @@ func (l *Lists) NextMerge() *MergePlan {
 	return plan
 }
 
-// appendStepsLocked appends what is worth merging in one list.
-func (l *Lists) appendStepsLocked(steps []mergeStep, list paneList) []mergeStep {
+// appendSteps appends what is worth merging in one list, where no finished merge waits.
+func (l *Lists) appendSteps(
+	steps []mergeStep, list paneList, waiting []*replacement,
+) []mergeStep {
 	if len(list.runs) < 2 {
 		return steps
 	}
@@ -95,7 +107,7 @@ func (l *Lists) appendStepsLocked(steps []mergeStep, list paneList) []mergeStep 
 		if at := slices.IndexFunc(r.runs, isInline); at >= 0 {
 			r.runs = r.runs[:at]
 		}
-		busy := slices.ContainsFunc(l.mu.waiting, func(p *replacement) bool {
+		busy := slices.ContainsFunc(waiting, func(p *replacement) bool {
 			_, overlaps := intersect(p.bounds, r.bounds)
 			return overlaps && p.pane == list.id
 		})

@@ -71,10 +71,12 @@ func (l *Lists) Write(ctx context.Context, parts []backend.Part, panes []backend
 			w.stats.MergedBytes += p.output.Length
 		}
 	}
-	l.mu.Lock()
-	l.mu.pending[checkpointID] = pendingLists{
+	next := pendingLists{
 		lists: lists, joined: merges, bytes: w.stats.UploadedBytes + w.stats.InlineBytes,
+		rewrite: needRewrite(lists),
 	}
+	l.mu.Lock()
+	l.mu.pending[checkpointID] = next
 	l.mu.Unlock()
 	return keyedState(lists, l.bounds), w.stats, nil
 }
