@@ -46,9 +46,11 @@ func String(key, def, doc string, old ...string) Option[string] {
 
 // Choice declares an option with one of a few words; alias maps other spellings to them.
 func Choice(
-	key, def, doc string, choices []string, alias map[string]string,
+	key, def, doc string, choices []string, alias map[string]string, old ...string,
 ) Option[string] {
-	d := Description{Key: key, Type: strings.Join(choices, "|"), Default: def, Doc: doc}
+	d := Description{
+		Key: key, Type: strings.Join(choices, "|"), Default: def, Doc: doc, Old: old,
+	}
 	return declare(d, def, func(text string) (string, error) {
 		word := strings.ToLower(text)
 		if to, ok := alias[word]; ok {

@@ -73,7 +73,8 @@ var (
 	StateBackend = config.Choice("state.backend.type", table.Name,
 		"Where keyed state lives: hashmap, the row table in memory, or naive, a reference.",
 		[]string{table.Name, naive.Name},
-		map[string]string{"filesystem": table.Name, "jobmanager": table.Name})
+		map[string]string{"filesystem": table.Name, "jobmanager": table.Name},
+		"state.backend")
 )
 
 // runOptions are the settings of a run, read and checked.
