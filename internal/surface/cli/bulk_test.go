@@ -130,6 +130,20 @@ func TestGarbageAndCopy(t *testing.T) {
 	if code, text, stderr := leat(t, 0, "savepoint", "copy", checkpoint, copied); code != 0 {
 		t.Fatalf("copy: exit %d %s%s", code, text, stderr)
 	}
+	// An interrupted copy is completed; what is in the way is not overwritten.
+	if err := os.Remove(filepath.Join(copied, "_metadata")); err != nil {
+		t.Fatal(err)
+	}
+	code, text, stderr := leat(t, 0, "savepoint", "copy", checkpoint, copied)
+	if code != 0 || !strings.Contains(text, "there already") {
+		t.Errorf("copy again: exit %d %s%s", code, text, stderr)
+	}
+	taken := filepath.Join(t.TempDir(), "taken")
+	write(filepath.Join(taken, filepath.Base(shared[0])), "mine")
+	code, _, text = leat(t, 0, "savepoint", "copy", checkpoint, taken)
+	if code != ExitFailed || !strings.Contains(text, "is there and is another file") {
+		t.Errorf("copy over something: exit %d %s", code, text)
+	}
 	whole, err := os.ReadFile(shared[len(shared)-1])
 	if err != nil {
 		t.Fatal(err)
@@ -151,6 +165,10 @@ func TestGarbageAndCopy(t *testing.T) {
 	if code, text, stderr := leat(t, 0, "checkpoint", "verify", copied); code != 0 ||
 		!strings.Contains(text, "40,000 rows") {
 		t.Errorf("verify the copy: exit %d %s%s", code, text, stderr)
+	}
+	result := runBulk(t, filepath.Join(t.TempDir(), "ck"), "hashmap", copied)
+	if result.Restored == 0 || result.Status != "FINISHED" {
+		t.Errorf("started from the copy: %+v", result)
 	}
 }
 

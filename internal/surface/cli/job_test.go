@@ -207,7 +207,15 @@ const bulkKeys = 40_000
 // directory of its last checkpoint, whose state lies in files.
 func makeBulk(t *testing.T, backend string) (root, checkpoint string) {
 	root = filepath.Join(t.TempDir(), "ck")
+	result := runBulk(t, root, backend, "")
+	return root, filepath.Join(root, result.JobID, fmt.Sprint("chk-", result.Checkpoint))
+}
+
+// runBulk runs the job of makeBulk from a checkpoint, or from the start.
+func runBulk(t *testing.T, root, backend, from string) *stream.Result {
+	t.Helper()
 	env := stream.NewEnv("bulk")
+	env.Restore(from)
 	env.Set("execution.checkpointing.dir", root)
 	env.Set("execution.checkpointing.interval", "0")
 	env.Set("parallelism.default", "2")
@@ -221,5 +229,5 @@ func makeBulk(t *testing.T, backend string) (root, checkpoint string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return root, filepath.Join(root, result.JobID, fmt.Sprint("chk-", result.Checkpoint))
+	return result
 }
