@@ -148,9 +148,13 @@ type serial struct {
 	cell
 	layout backend.RowLayout
 	ttl    bool
+	raw    bool // without a schema: bytes
 }
 
 func serialOf(schema string, ttl bool) (serial, error) {
+	if schema == "" {
+		return serial{raw: true, cell: cell{single: true, layout: &types.Layout{}}}, nil
+	}
 	c, err := cellOf(schema, 0, 0)
 	if err != nil {
 		return serial{}, err
@@ -167,6 +171,9 @@ func (s serial) decode(b []byte) (value any, lastUse int64, err error) {
 			return nil, 0, fmt.Errorf("a value of %d bytes has no time of its last use", len(b))
 		}
 		lastUse, b = int64(binary.LittleEndian.Uint64(b)), b[8:]
+	}
+	if s.raw {
+		return Octets(append([]byte(nil), b...)), lastUse, nil
 	}
 	fixed, vars, err := backend.SplitValue(s.layout, b)
 	if err != nil {

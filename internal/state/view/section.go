@@ -15,8 +15,9 @@ import (
 
 // The kinds of state that checkpoints describe, beside those that stand in a row.
 const (
-	kindList   = "list"
-	kindTimers = "timers"
+	kindList    = "list"
+	kindWindows = "window-row" // of a key with windows that are no panes
+	kindTimers  = "timers"
 )
 
 // Form says how the entries of a section look.
@@ -136,6 +137,9 @@ func rawSection(o *protocol.OperatorState, s State) *Section {
 		table: backend.TableID(s.Table), window: windowOf(s.Kind),
 		key: &keyForm{parts: []*keyNode{{kind: types.Bytes}}}}
 	section.key.root = *section.key.parts[0]
+	if key, err := parseKeyForm(s.KeySchema); err == nil && strings.HasPrefix(s.Kind, kindWindows) {
+		section.key = key // what stands in a row has the key alone
+	}
 	section.Paned = section.isPaned()
 	return section
 }
