@@ -4,9 +4,8 @@ import (
 	"fmt"
 	"unsafe"
 
-	"github.com/leat-io/leat/state/backend"
-
 	"github.com/leat-io/leat/internal/state/version"
+	"github.com/leat-io/leat/state/backend"
 )
 
 // Limits are the sizes at which structures change. Tests make them small.

@@ -26,9 +26,9 @@
 // row that changes; V, the version before the barrier, while a snapshot is copied; c, the last
 // confirmed one. A row belongs to a delta when base < version <= V, base being c when the
 // snapshot began. The task goroutine copies rows page by page ([backend.Snapshot]'s Step) into
-// an append-only log; a row that changes before the walk reaches it is copied to the undo log first, whole. Rows
-// may then move, die and be reused at will. Arena bytes are not copied: while a snapshot
-// exists no value is overwritten and emptied chunks are quarantined.
+// an append-only log; a row that changes before the walk reaches it is copied to the undo log
+// first, whole. Rows may then move, die and be reused at will. Arena bytes are not copied:
+// while a snapshot exists no value is overwritten and emptied chunks are quarantined.
 //
 // Life of a row:
 //

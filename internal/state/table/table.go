@@ -84,7 +84,8 @@ func (t *Table) change(row unsafe.Pointer) {
 	if t.image != nil {
 		t.save(s, row)
 	}
-	head.version, s.changed, t.changed = t.b.versions.Current, t.b.versions.Current, t.b.versions.Current
+	now := t.b.versions.Current
+	head.version, s.changed, t.changed = now, now, now
 }
 
 // Value returns the bytes of a slot.
