@@ -68,6 +68,16 @@ func appendWindow(dst []byte, w Window) []byte {
 	return binary.BigEndian.AppendUint64(dst, uint64(w.Start)^1<<63)
 }
 
+// elementKey orders the elements of a window by number.
+type elementKey struct {
+	End, Start eventtime.Timestamp
+	Number     int64
+}
+
+func appendElement(dst []byte, w Window, number int64) []byte {
+	return binary.BigEndian.AppendUint64(appendWindow(dst, w), uint64(number)^1<<63)
+}
+
 func readWindow(key []byte) Window {
 	return Window{
 		End:   eventtime.Timestamp(binary.BigEndian.Uint64(key) ^ 1<<63),
@@ -85,13 +95,13 @@ func saturated(ts eventtime.Timestamp, plus int64) eventtime.Timestamp {
 
 // nextNumber returns the number of the next element of the key: elements keep the order in
 // which they came, also when windows merge.
-func (c *windowCell) nextNumber() (uint64, error) {
+func (c *windowCell) nextNumber() (int64, error) {
 	if err := c.table.Change(c.row); err != nil {
 		return 0, err
 	}
 	number := slotAt(c.table.Fixed(c.row), 0)
 	*number++
-	return *number, nil
+	return int64(*number), nil
 }
 
 // deletePrefix removes the entries of a map whose keys begin with prefix, in steps, since what

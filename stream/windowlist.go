@@ -31,7 +31,7 @@ type listedContents[T any] struct {
 type listedElement[T any] struct {
 	value   T
 	ts      eventtime.Timestamp
-	number  uint64
+	number  int64
 	evicted bool
 }
 
@@ -45,7 +45,7 @@ func (l *listedContents[T]) add(state Window, value *T, ts eventtime.Timestamp) 
 	if err != nil {
 		return err
 	}
-	l.key = binary.BigEndian.AppendUint64(appendWindow(l.key[:0], state), number)
+	l.key = appendElement(l.key[:0], state, number)
 	l.value = binary.LittleEndian.AppendUint64(l.value[:0], uint64(ts))
 	l.value = l.codec.Append(l.value, value)
 	return l.at.table.MapPut(l.at.row, windowContentsMap, l.key, l.value)
@@ -93,7 +93,7 @@ func (l *listedContents[T]) fireEvicting(actual, state Window) error {
 	l.scan(state, func(key, b []byte) bool {
 		l.elements = append(l.elements, listedElement[T]{
 			ts:     eventtime.Timestamp(binary.LittleEndian.Uint64(b)),
-			number: binary.BigEndian.Uint64(key[windowKeyBytes:]),
+			number: int64(binary.BigEndian.Uint64(key[windowKeyBytes:]) ^ 1<<63),
 		})
 		err := l.codec.LoadBytes(b[timestampBytes:], &l.elements[len(l.elements)-1].value)
 		if err != nil {
@@ -130,8 +130,7 @@ func (l *listedContents[T]) sweep(state Window) error {
 		if !l.elements[i].evicted {
 			continue
 		}
-		l.key = binary.BigEndian.AppendUint64(
-			appendWindow(l.key[:0], state), l.elements[i].number)
+		l.key = appendElement(l.key[:0], state, l.elements[i].number)
 		if _, err := l.at.table.MapDelete(l.at.row, windowContentsMap, l.key); err != nil {
 			return err
 		}

@@ -123,10 +123,6 @@ func (s *windowStep[K, T, A, R]) codecs() error {
 func (s *windowStep[K, T, A, R]) describe(
 	states *windowStates,
 ) ([]*protocol.StateDescriptor, error) {
-	type element struct {
-		windowKey
-		Number int64
-	}
 	k, cut := s.windowed.keyed, s.windowed.cut
 	kind, value, key := "window-accumulators", "", ""
 	byWindow, err := types.OrderedKeyOf[windowKey]()
@@ -134,7 +130,7 @@ func (s *windowStep[K, T, A, R]) describe(
 		return nil, err
 	}
 	if key = byWindow.Schema(); s.keepsAll() {
-		byElement, err := types.OrderedKeyOf[element]()
+		byElement, err := types.OrderedKeyOf[elementKey]()
 		if err != nil {
 			return nil, err
 		}

@@ -268,6 +268,10 @@ func TestWindowKeys(t *testing.T) {
 		same(t, want, appendWindow(nil, w))
 		same(t, w, readWindow(want))
 	}
+	byElement, err := types.OrderedKeyOf[elementKey]()
+	must(t, err)
+	same(t, byElement.Append(nil, elementKey{End: 9, Start: -9, Number: 77}),
+		appendElement(nil, Window{Start: -9, End: 9}, 77))
 	same(t, []byte{1, 3}, afterPrefix([]byte{1, 2, 255}))
 	same(t, []byte(nil), afterPrefix([]byte{255, 255}))
 }
