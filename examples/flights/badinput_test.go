@@ -107,7 +107,7 @@ func TestMalformedRow(t *testing.T) {
 			writeFile(t, name, header+test.rows)
 			p := newPlace(t)
 			refused(t, 1, "flights", p.flags(t, "-in", name, "-D", noRestart), test.texts...)
-			if got := p.results(t, ""); len(got.hourly)+len(got.daily) > 0 {
+			if got := p.results(t, ""); len(got.hourly)+len(got.daily)+len(got.ranking) > 0 {
 				t.Errorf("a failed job committed %+v", got)
 			}
 			p = newPlace(t)

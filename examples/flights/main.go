@@ -1,6 +1,8 @@
-// Flights reads flight records as the news of them arrives, counts departures and delays per
-// airport and hour of scheduled departure, totals them per airport and day, writes both as
-// files exactly once, and ends with the ten most delayed airports.
+// Flights reads flight records as the news of them arrives and writes four results as files,
+// exactly once: departures and delays per airport and hour of scheduled departure; totals per
+// airport and day; the ten airports of each day with the most minutes of delay; and
+// disruptions, which are runs of departures of an airport over an hour late, less than half
+// an hour apart. It ends with the ten most delayed airports of all.
 //
 //	go run ./examples/flights
 //
@@ -120,9 +122,16 @@ func build(env *stream.Env, s settings) error {
 				Distance: t.Distance,
 			}
 		})
+	ranking := stream.Process(
+		stream.KeyBy(daily, func(d Daily) eventtime.Timestamp { return d.Day }), "top-ten",
+		func() stream.KeyedProcessFunction[eventtime.Timestamp, Daily, Ranked] {
+			return &topTen{}
+		})
 	for _, err := range []error{
 		writeTo(hourly, "hourly-files", s.out+"/hourly"),
 		writeTo(daily, "daily-files", s.out+"/daily"),
+		writeTo(ranking, "ranking-files", s.out+"/ranking"),
+		writeTo(disruptions(flights), "disruption-files", s.out+"/disruptions"),
 	} {
 		if err != nil {
 			return err

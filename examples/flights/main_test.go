@@ -30,6 +30,8 @@ func testMain(m *testing.M) int {
 	}
 	defer os.RemoveAll(dir)
 	scratch = dir
+	// The jobs under test are none of those that a person or another test steers by name.
+	os.Setenv("XDG_RUNTIME_DIR", dir)
 	code := m.Run()
 	if left := leaktest.Left(time.Second); code == 0 && len(left) > 0 {
 		fmt.Fprintf(os.Stderr, "%d goroutines outlive the tests:\n%s\n", len(left),

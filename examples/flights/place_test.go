@@ -161,21 +161,26 @@ func tree(t *testing.T, dir string) map[string]string {
 
 // results are the lines that a job has committed, without headers, sorted.
 type results struct {
-	hourly, daily []string
+	hourly, daily, ranking, disruptions []string
 }
 
 // results reads what is visible, of one lineage or ("") of all.
 func (p place) results(t *testing.T, lineage string) results {
 	t.Helper()
 	return results{
-		hourly: committedLines(t, filepath.Join(p.out, "hourly"), lineage, hourlyHeader),
-		daily:  committedLines(t, filepath.Join(p.out, "daily"), lineage, dailyHeader),
+		hourly:  committedLines(t, filepath.Join(p.out, "hourly"), lineage, hourlyHeader),
+		daily:   committedLines(t, filepath.Join(p.out, "daily"), lineage, dailyHeader),
+		ranking: committedLines(t, filepath.Join(p.out, "ranking"), lineage, rankingHeader),
+		disruptions: committedLines(
+			t, filepath.Join(p.out, "disruptions"), lineage, disruptionsHeader),
 	}
 }
 
 const (
-	hourlyHeader = "airport,hour,flights,meanDelay,maxDelay"
-	dailyHeader  = "airport,day,flights,delay,distance"
+	hourlyHeader      = "airport,hour,flights,meanDelay,maxDelay"
+	dailyHeader       = "airport,day,flights,delay,distance"
+	rankingHeader     = "day,rank,airport,flights,delay"
+	disruptionsHeader = "airport,from,until,flights,worstDelay"
 )
 
 func committedLines(t *testing.T, dir, lineage, header string) []string {
@@ -206,7 +211,8 @@ func undisturbed(t *testing.T) results {
 		start(t, "flights", p.flags(t)...).finish()
 		reference.results = p.results(t, "")
 	})
-	if len(reference.results.hourly) == 0 || len(reference.results.daily) == 0 {
+	if r := reference.results; len(r.hourly) == 0 || len(r.daily) == 0 ||
+		len(r.ranking) == 0 || len(r.disruptions) == 0 {
 		t.Fatal("the undisturbed run wrote nothing")
 	}
 	return reference.results
@@ -222,6 +228,8 @@ func compare(t *testing.T, want, got results) {
 	t.Helper()
 	compareLines(t, "hourly", want.hourly, got.hourly)
 	compareLines(t, "daily", want.daily, got.daily)
+	compareLines(t, "ranking", want.ranking, got.ranking)
+	compareLines(t, "disruptions", want.disruptions, got.disruptions)
 }
 
 // compareLines tells how many lines are missing and how many should not be there, with a few

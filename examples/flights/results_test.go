@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"compress/gzip"
 	"encoding/csv"
 	"fmt"
@@ -12,7 +13,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
+	gocmp "github.com/google/go-cmp/cmp"
 )
 
 // slot is an airport in an hour or on a day.
@@ -39,6 +40,7 @@ func (f *figures) add(delay, distance int64) {
 type expectation struct {
 	hourly, daily map[slot]figures
 	airports      map[string]figures
+	late          map[string][]lateFlight // by airport, over an hour
 	rows          int
 	disorder      time.Duration
 }
@@ -47,6 +49,7 @@ func expected(t *testing.T) *expectation {
 	t.Helper()
 	e := &expectation{
 		hourly: map[slot]figures{}, daily: map[slot]figures{}, airports: map[string]figures{},
+		late: map[string][]lateFlight{},
 	}
 	names, err := filepath.Glob(sample(t))
 	if err != nil || len(names) == 0 {
@@ -82,7 +85,7 @@ func sampleRows(t *testing.T, name string) [][]string {
 		t.Fatal(err)
 	}
 	want := []string{"date", "delay", "distance", "origin", "destination"}
-	if diff := cmp.Diff(want, rows[0]); diff != "" {
+	if diff := gocmp.Diff(want, rows[0]); diff != "" {
 		t.Fatalf("%s: header (-want +got):\n%s", name, diff)
 	}
 	return rows[1:]
@@ -110,6 +113,9 @@ func (e *expectation) add(t *testing.T, row []string) time.Time {
 	f := e.airports[origin]
 	f.add(delay, distance)
 	e.airports[origin] = f
+	if delay > 60 {
+		e.late[origin] = append(e.late[origin], lateFlight{at, delay})
+	}
 	return at
 }
 
@@ -180,6 +186,56 @@ func (e *expectation) checkDaily(t *testing.T, lines []string) {
 	}
 }
 
+// lateFlight is a departure over an hour late.
+type lateFlight struct {
+	at    time.Time
+	delay int64
+}
+
+const timeFormat = "2006-01-02 15:04:05"
+
+// ranking returns the lines of the ten airports of each day with the most minutes of delay.
+func (e *expectation) ranking() []string {
+	byDay := map[time.Time][]slot{}
+	for s := range e.daily {
+		byDay[s.at] = append(byDay[s.at], s)
+	}
+	var lines []string
+	for day, airports := range byDay {
+		slices.SortFunc(airports, func(a, b slot) int {
+			return cmp.Or(cmp.Compare(e.daily[b].Delay, e.daily[a].Delay),
+				strings.Compare(a.airport, b.airport))
+		})
+		for i, s := range airports[:min(10, len(airports))] {
+			f := e.daily[s]
+			lines = append(lines, fmt.Sprintf("%s,%d,%s,%d,%d", day.Format(timeFormat), i+1,
+				s.airport, f.Flights, f.Delay))
+		}
+	}
+	return lines
+}
+
+// disruptions returns the lines of the runs of late departures less than half an hour apart.
+func (e *expectation) disruptions() []string {
+	var lines []string
+	for airport, late := range e.late {
+		slices.SortFunc(late, func(a, b lateFlight) int { return a.at.Compare(b.at) })
+		for first, i := 0, 0; i < len(late); i++ {
+			if i+1 < len(late) && late[i+1].at.Sub(late[i].at) < 30*time.Minute {
+				continue
+			}
+			worst := int64(0)
+			for _, f := range late[first : i+1] {
+				worst = max(worst, f.delay)
+			}
+			lines = append(lines, fmt.Sprintf("%s,%s,%s,%d,%d", airport,
+				late[first].at.Format(timeFormat), late[i].at.Format(timeFormat), i+1-first, worst))
+			first = i + 1
+		}
+	}
+	return lines
+}
+
 // mostDelayed returns the table that the job should print, field by field.
 func (e *expectation) mostDelayed() [][]string {
 	mean := func(name string) float64 {
@@ -225,13 +281,15 @@ func TestResults(t *testing.T) {
 			got := p.results(t, "")
 			e.checkHourly(t, got.hourly)
 			e.checkDaily(t, got.daily)
+			compareLines(t, "ranking", e.ranking(), got.ranking)
+			compareLines(t, "disruptions", e.disruptions(), got.disruptions)
 			var table [][]string
 			for line := range strings.Lines(end.stdout) {
 				if strings.HasSuffix(line, " min\n") {
 					table = append(table, strings.Fields(line))
 				}
 			}
-			if diff := cmp.Diff(e.mostDelayed(), table); diff != "" {
+			if diff := gocmp.Diff(e.mostDelayed(), table); diff != "" {
 				t.Errorf("most delayed airports (-want +got):\n%s", diff)
 			}
 			if left := p.inProgress(t, "flights"); len(left) > 0 {
