@@ -46,8 +46,7 @@ type Lists struct {
 		// waiting are finished merges that no confirmed checkpoint refers to yet.
 		waiting []*replacement
 		// budget is how many bytes may be merged until the next checkpoint is confirmed; spent
-		// says that something was. The first merge may be larger; what it takes too much is a
-		// debt that later checkpoints pay.
+		// says that something was. The first merge is always allowed.
 		budget int64
 		spent  bool
 		// verified are tables whose digests were compared.
@@ -162,8 +161,7 @@ func (l *Lists) Confirm(checkpointID uint64) bool {
 	}
 	l.mu.confirmed, l.mu.confirmedID = now.lists, checkpointID
 	l.mu.rewrite = now.rewrite
-	l.mu.budget = min(l.mu.budget, 0) + int64(budgetFactor*float64(now.bytes))
-	l.mu.spent = false
+	l.mu.budget, l.mu.spent = int64(budgetFactor*float64(now.bytes)), false
 	for id := range l.mu.pending {
 		if id <= checkpointID {
 			delete(l.mu.pending, id)

@@ -77,8 +77,7 @@ func (l *Lists) choose(steps []mergeStep, joinBy uint64) *MergePlan {
 	var bytes int64
 	for _, s := range steps {
 		full := bytes > 0 && (s.bytes >= l.sizes.small || bytes+s.bytes > l.sizes.shared)
-		allowed := s.bytes <= l.mu.budget || !l.mu.spent && l.mu.budget > 0 ||
-			s.urgency >= forcedUrgency
+		allowed := s.bytes <= l.mu.budget || !l.mu.spent || s.urgency >= forcedUrgency
 		if full || !allowed {
 			continue
 		}
@@ -140,7 +139,7 @@ func stepOf(r hashRange, pane backend.PaneID) (mergeStep, bool) {
 	urgency := float64(rest) / max(garbageShare*float64(base), 1)
 	changes := r.runs[first:]
 	if urgency >= 1 && (pane.Pane == backend.NoPane || len(changes) >= paneRuns) {
-		return step(r.runs, true, max(urgency, forcedUrgency*float64(len(changes))/crowd))
+		return step(r.runs, true, urgency)
 	}
 	if from, to, urgency := tier(changes); urgency >= 1 {
 		return step(changes[from:to], first+from == 0, urgency)
