@@ -108,7 +108,7 @@ func (o *windowAggregate[K, T, A, R]) emitAll(table backend.Table, w Window) err
 		return err == nil && !failure.Failed()
 	})
 	if err != nil {
-		return userFault(o.env, err)
+		return err
 	}
 	return failure.Err()
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/leat-io/leat/eventtime"
+	"github.com/leat-io/leat/internal/base/fault"
 	"github.com/leat-io/leat/internal/operator"
 	"github.com/leat-io/leat/state"
 	"github.com/leat-io/leat/state/backend"
@@ -274,4 +275,50 @@ func TestWindowKeys(t *testing.T) {
 		appendElement(nil, Window{Start: -9, End: 9}, 77))
 	same(t, []byte{1, 3}, afterPrefix([]byte{1, 2, 255}))
 	same(t, []byte(nil), afterPrefix([]byte{255, 255}))
+}
+
+// Goal: windows over everything are handled by one subtask whatever the parallelism, and hold the
+// records of all keys. Method: the graph, and a run by hand.
+func TestWindowAll(t *testing.T) {
+	e := NewEnv("test")
+	e.SetParallelism(4)
+	all := All(FromSlice[trade](e, "in", nil))
+	out := Reduce(Tumbling(all, unit), "w", summed)
+	same(t, 1, out.at.parallelism)
+	result := &tape[trade]{}
+	env := keyedEnv(t, factories[1])
+	head := opened[operator.Head](t, out.at.factory, env, result.link(), operator.Restored{})
+	must(t, head.Process(batchOf([]trade{{1, 1}, {2, 2}, {1, 3}},
+		[]eventtime.Timestamp{1, 2, 1000})))
+	head.Watermark(5000)
+	same(t, []stamped[trade]{{trade{1, 3}, 999}, {trade{1, 3}, 1999}}, result.records)
+}
+
+type failingWindow struct{}
+
+func (failingWindow) Process(
+	*WindowContext[int64], iter.Seq[tally], Collector[firingText],
+) error {
+	return errUser
+}
+
+// Goal: an error of a window's function fails the task once, as the user's. Method: windows of
+// slices, and others.
+func TestWindowFunctionFails(t *testing.T) {
+	for _, late := range []time.Duration{0, unit} {
+		factory := factoryOf(t, func(k *KeyedStream[int64, trade]) *DataStream[firingText] {
+			return AggregateProcess(Tumbling(k, unit).AllowedLateness(late), "w",
+				Folding(addTally, mergeTally),
+				func() ProcessWindowFunction[int64, tally, firingText] { return failingWindow{} })
+		})
+		env := keyedEnv(t, factories[1])
+		head := opened[operator.Head](t, factory, env, nil, operator.Restored{})
+		must(t, head.Process(batchOf([]trade{{1, 1}, {2, 2}}, []eventtime.Timestamp{1, 2})))
+		head.Watermark(5000)
+		err := env.Failure.Err()
+		if err == nil || err.Error() != `operator "name": no such number` ||
+			fault.DomainOf(err) != fault.DomainUser {
+			t.Errorf("error %v", err)
+		}
+	}
 }
