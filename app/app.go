@@ -79,7 +79,8 @@ type program struct {
 	args     []string
 	stdout   io.Writer
 	stderr   io.Writer
-	// controlOpened, if not nil, is called when the control socket can be found or cannot be opened.
+	// controlOpened, if not nil, is called when the control socket can be found or cannot be
+	// opened.
 	controlOpened func()
 }
 

@@ -181,7 +181,8 @@ func (s *simulation) start(from *completed) error {
 	}
 	if from == nil {
 		var err error
-		if s.oracle, err = (naive.Factory{}).New(backend.Options{Bounds: types.AllHashes}); err != nil {
+		s.oracle, err = naive.Factory{}.New(backend.Options{Bounds: types.AllHashes})
+		if err != nil {
 			return err
 		}
 		return declare(s.oracle)
