@@ -1,10 +1,11 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -122,36 +123,30 @@ func (p place) runUntil(name string, then func(*os.Process), args ...string) end
 	defer cancel()
 	command := exec.CommandContext(ctx, filepath.Join(scratch, name), args...)
 	command.Dir = p.root
-	command.Env = append(os.Environ(), "XDG_RUNTIME_DIR="+scratch)
+	command.Env = append(os.Environ(), "XDG_RUNTIME_DIR="+filepath.Join(scratch, "run"))
 	command.Cancel = func() error { return command.Process.Signal(syscall.SIGQUIT) }
 	command.WaitDelay = time.Second
 	var stderr bytes.Buffer
-	stdout := &lines{first: func() {
-		if then != nil {
-			then(command.Process)
-		}
-	}}
-	command.Stdout, command.Stderr = stdout, &stderr
-	err := command.Run()
-	if exit := (*exec.ExitError)(nil); err != nil && !errors.As(err, &exit) || ctx.Err() != nil {
-		p.t.Fatalf("run %q: %v\n%s", command.Args, err, stderr.String())
+	command.Stderr = &stderr
+	stdout, err := command.StdoutPipe()
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	if err := command.Start(); err != nil {
+		p.t.Fatal(err)
+	}
+	printed := bufio.NewReader(stdout)
+	if _, err := printed.Peek(1); err == nil && then != nil {
+		then(command.Process)
+	}
+	all, _ := io.ReadAll(printed) // what ends it early is in the exit code
+	_ = command.Wait()            // likewise
+	if ctx.Err() != nil {
+		p.t.Fatalf("%q hangs, stderr with its stacks:\n%s", command.Args, stderr.String())
 	}
 	return ended{
-		code: command.ProcessState.ExitCode(), stdout: stdout.String(), stderr: stderr.String(),
+		code: command.ProcessState.ExitCode(), stdout: string(all), stderr: stderr.String(),
 	}
-}
-
-// lines keeps what is written and calls first with the first of it.
-type lines struct {
-	bytes.Buffer
-	first func()
-	once  sync.Once
-}
-
-// Write implements io.Writer.
-func (l *lines) Write(b []byte) (int, error) {
-	l.once.Do(l.first)
-	return l.Buffer.Write(b)
 }
 
 // want runs a program that must end with an exit code, and say texts.
