@@ -97,19 +97,22 @@ func (o *windowAggregate[K, T, A, R]) assign(items []T, b *record.Batch) error {
 		}
 		if ts < first || ts >= end {
 			pane := o.pane(ts)
-			if !o.isWanted(pane) {
+			number = int32(slices.Index(o.inBatch, pane))
+			if number < 0 && !o.isWanted(pane) {
 				if ts <= o.watermark.current {
 					o.late.take(items[row], ts)
 				}
 				o.number, o.skipped = append(o.number, -1), true
+				first, end = 0, 0
 				continue
 			}
-			end = eventtime.Timestamp(pane)
-			first = eventtime.Timestamp(times(o.slice(pane), o.grain, o.shift))
-			number = int32(slices.Index(o.inBatch, pane))
 			if number < 0 {
 				number = int32(len(o.inBatch))
 				o.inBatch = append(o.inBatch, pane)
+			}
+			end = eventtime.Timestamp(pane)
+			if first = end - eventtime.Timestamp(o.grain); end == eventtime.Max {
+				first = eventtime.Timestamp(times(o.slice(pane), o.grain, o.shift))
 			}
 		}
 		o.number = append(o.number, number)
