@@ -90,8 +90,9 @@ func TestWindowsByHand(t *testing.T) {
 			return Tumbling(k, 10*unit).Evictor(window.KeepLast(2))
 		}, []handStep{{1, 1}, {2, 2}, {3, 3}, markAt(10)},
 			"0-10:2,3,"},
-		{"global at the end", func(k stream) windows { return Global(k).Trigger(window.EventTime()) },
-			[]handStep{{1, 1}, {2, 2}, markAt(1000), markAt(math.MaxInt64)},
+		{"global at the end", func(k stream) windows {
+			return Global(k).Trigger(window.EventTime())
+		}, []handStep{{1, 1}, {2, 2}, markAt(1000), markAt(math.MaxInt64)},
 			"all:1,2,"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
