@@ -19,8 +19,9 @@
 // nodes of the same shape of 4 KiB, whose keys lack the prefix that all keys of the node
 // share. It becomes a block again below 512 B.
 //
-// A list is a chain of blocks, which grow along the chain. The first one holds the owner and
-// the way to the last.
+// A list is a chain of blocks, which grow along the chain. The first one holds the owner. The
+// slot names the first and the last one, which counts the elements, so that an append looks
+// at nothing but the row and the last block.
 //
 // # Checkpoints
 //

@@ -53,20 +53,19 @@ func (s *Store) restoreBlock(slot *uint64, o Owner, suffix, value []byte) error 
 	}
 	var nd *node
 	if *slot == 0 {
-		_, nd, err = s.newHead(slot, o, number, len(value))
+		nd, err = s.newHead(slot, o, number, len(value))
 	} else {
-		head := s.node(ref(*slot)).head()
-		if tail := s.node(head.tail); tail.number() >= number {
+		if last := s.node(lastOf(*slot)); last.number() >= number {
 			return fmt.Errorf("block %d of a list was restored after block %d", number,
-				tail.number())
+				last.number())
 		}
-		_, nd, err = s.newTail(ref(*slot), number, len(value), listAt+len(value))
+		nd, err = s.newTail(slot, number, len(value), listAt+len(value))
 	}
 	if err != nil {
 		return err
 	}
 	copy(nd.raw(int(nd.first), len(value)), value)
 	nd.setUsed(len(value))
-	s.node(ref(*slot)).head().count += count
+	nd.tail().before += count
 	return nil
 }

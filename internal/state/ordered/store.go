@@ -216,7 +216,7 @@ func (s *Store) Elements(slot uint64) int {
 	case kindTree:
 		return int(nd.tree().count)
 	case kindHead:
-		return int(nd.head().count)
+		return int(s.node(lastOf(slot)).length())
 	default:
 		return int(nd.n)
 	}

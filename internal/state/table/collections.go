@@ -103,7 +103,11 @@ func (t *Table) MapScanBack(
 
 // ListAppend adds an element at the end.
 func (t *Table) ListAppend(row backend.Row, i int, element []byte) error {
-	if err := t.stores[i].Append(t.slot(row, i), t.owner(row), element); err != nil {
+	store, slot := t.stores[i], t.slot(row, i)
+	if store.Extend(slot, element) {
+		return nil
+	}
+	if err := store.Append(slot, t.owner(row), element); err != nil {
 		return fmt.Errorf("table: append to list: %w", err)
 	}
 	return nil
