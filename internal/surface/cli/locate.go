@@ -50,40 +50,61 @@ func (p *Program) newest(
 	if jobs, err = named(jobs, name); err != nil {
 		return nil, err
 	}
-	var names []string
-	for _, job := range jobs {
-		if job.Name != "" {
-			names = append(names, job.Name)
-		}
+	job, err := onlyJob(jobs, root)
+	if err != nil {
+		return nil, err
 	}
-	if len(names) != 1 {
-		return nil, usage("%s holds checkpoints of %d jobs; choose one with --job: %s", root,
-			len(names), strings.Join(names, ", "))
-	}
-	s, err := store.Open(ctx, p.Files, root, names[0])
+	s, err := store.Open(ctx, p.Files, root, job.Name)
 	if err != nil {
 		return nil, err
 	}
 	return s.Latest(ctx)
 }
 
-// locate returns the place of a checkpoint: the path as given or, with a job name, that of its
-// newest checkpoint below the path.
+// onlyJob returns the job of a root that has a name; there must be one.
+func onlyJob(jobs []store.JobListing, root string) (store.JobListing, error) {
+	var names []string
+	var only store.JobListing
+	for _, job := range jobs {
+		if job.Name != "" {
+			names, only = append(names, job.Name), job
+		}
+	}
+	if len(names) != 1 {
+		return only, usage("%s holds checkpoints of %d jobs; choose one with --job: %s", root,
+			len(names), strings.Join(names, ", "))
+	}
+	return only, nil
+}
+
+// locate returns the place of a checkpoint: the path as given or, when that is a root, the place
+// of the newest checkpoint of a job name below it, or of the only job.
 func (p *Program) locate(ctx context.Context, path, job string) (string, error) {
 	if job == "" {
-		return path, nil
+		if _, err := store.Read(ctx, p.Files, path); !errors.Is(err, store.ErrNoMetadata) {
+			return path, nil // what is wrong with it, others find
+		}
 	}
 	jobs, err := store.ListJobs(ctx, p.Files, path)
+	if job == "" && (errors.Is(err, store.ErrNoCheckpoint) || len(jobs) == 0) {
+		return path, nil
+	}
 	if err != nil {
 		return "", err
 	}
 	if jobs, err = named(jobs, job); err != nil {
 		return "", err
 	}
-	if len(jobs[0].Checkpoints) == 0 {
-		return "", notFound("job %q has no complete checkpoint in %s", job, path)
+	only := jobs[0]
+	if job == "" {
+		if only, err = onlyJob(jobs, path); err != nil {
+			return "", err
+		}
 	}
-	return jobs[0].Checkpoints[0].URI, nil
+	if len(only.Checkpoints) == 0 {
+		return "", notFound("job %q has no complete checkpoint in %s", only.Name, path)
+	}
+	return only.Checkpoints[0].URI, nil
 }
 
 // look opens a checkpoint for looking inside.
