@@ -243,7 +243,12 @@ func (s *scan) mapEntry(entry *Entry, suffix, value []byte) (err error) {
 		return err
 	}
 	v := Value{Set: true}
-	if v.Value, v.LastUse, err = s.section.value.decode(value); err != nil {
+	if s.section.States[0].Kind == kindSessions {
+		v.Value, err = s.section.user.decode(value)
+	} else {
+		v.Value, v.LastUse, err = s.section.value.decode(value)
+	}
+	if err != nil {
 		return err
 	}
 	entry.Values = []Value{v}

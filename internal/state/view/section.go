@@ -18,6 +18,9 @@ const (
 	kindList    = "list"
 	kindWindows = "window-row" // of a key with windows that are no panes
 	kindTimers  = "timers"
+	// kindSessions maps the window of a session to the one its contents lie under, which is
+	// written like a user key.
+	kindSessions = "window-sessions"
 )
 
 // Form says how the entries of a section look.

@@ -163,8 +163,11 @@ func listSchema(list view.OperatorList) string {
 			return ""
 		}
 	}
-	return text
+	return cut(text, mostElement)
 }
+
+// mostElement bounds what is shown of an element where it stands for itself.
+const mostElement = 60
 
 var millisInKind = regexp.MustCompile(`(\d+) ms`)
 

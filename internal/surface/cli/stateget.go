@@ -99,6 +99,9 @@ func (p *Program) get(ctx context.Context, args []string, g *getting) error {
 	if g.cut {
 		p.note("only the first %s of each state; --limit 0 prints all", plural(g.limit, "entry"))
 	}
+	if !g.byKey && g.printed == 0 && titled && p.format == formatTable {
+		p.note("operator %q holds no state yet", operator.Label())
+	}
 	if g.byKey && g.printed == 0 {
 		return notFound("no state of key %s in operator %q of %s", g.key, operator.Label(),
 			found.Directory())
@@ -221,7 +224,7 @@ func (p *Program) getSection(
 			titled = false
 		}
 	}
-	if !g.byKey {
+	if !g.byKey && g.state != "" {
 		title() // an empty state shows
 	}
 	titles := s.Columns(g.state)
