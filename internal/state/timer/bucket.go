@@ -30,11 +30,25 @@ func (b *bucket) len() int {
 	return n
 }
 
-// A log is sorted when it is logShare times as large as the runs, and has leastLog operations.
+// A log is sorted when it is logShare times as large as the runs, and has leastLog operations:
+// else registering a timer again and again would take memory. While nearly all operations turn
+// out to be timers of their own, this is put off.
 const (
-	leastLog = chunkRecords
-	logShare = 2
+	leastLog    = chunkRecords
+	logShare    = 2
+	patientLog  = 8 * leastLog
+	patientLogs = 8 // logShare then
+	// A log of which as many timers in a hundred are left holds hardly anything else.
+	nearlyAll = 90
 )
+
+// sealAt returns how long the log of a bucket with so many records in runs may become.
+func (s *Service) sealAt(runs int) int {
+	if s.patient {
+		return max(patientLog, patientLogs*runs)
+	}
+	return max(leastLog, logShare*runs)
+}
 
 // appended notes that a record was added to the log.
 func (b *bucket) appended(rec []uint64) {
@@ -91,8 +105,12 @@ func (s *Service) seal(b *bucket) {
 		return
 	}
 	s.push(b)
-	next := run{records: s.sorted(&b.log, len(b.runs) == 0)}
-	s.repeated(b.log.n, next.n)
+	operations := b.log.n
+	next := run{records: s.sorted(&b.log, len(b.runs) == 0, b.deletes)}
+	s.repeated(operations, next.n)
+	if operations >= leastLog {
+		s.patient = 100*next.n >= nearlyAll*operations
+	}
 	b.log.discard(&s.memory)
 	for len(b.runs) > 0 {
 		last := &b.runs[len(b.runs)-1]
@@ -107,27 +125,37 @@ func (s *Service) seal(b *bucket) {
 	if next.n > 0 {
 		b.runs = append(b.runs, next)
 	}
-	b.measure()
+	s.measure(b)
 }
 
 // measure computes the bounds anew.
-func (b *bucket) measure() {
+func (s *Service) measure(b *bucket) {
 	b.first, b.last, b.deletes = 1<<64-1, 0, len(b.runs) > 1
-	b.sealAt = max(leastLog, logShare*b.len())
+	b.sealAt = s.sealAt(b.len())
 	for i := range b.runs {
 		r := &b.runs[i]
 		b.first, b.last = min(b.first, r.at(r.pos)[0]), max(b.last, r.at(r.n - 1)[0])
 	}
 }
 
-// sorted makes a run of a log.
-func (s *Service) sorted(log *records, oldest bool) records {
+// sorted makes a run of a log, which it may take over. deletes says whether there are
+// deletions.
+func (s *Service) sorted(log *records, oldest, deletions bool) records {
 	out := records{shape: log.shape}
-	significant, exact, sorted := s.sorter.load(log)
+	significant, exact, sorted, strictly := s.sorter.load(log)
+	asTheyAre := !oldest || !deletions // operations that are the only ones on their timers
+	if strictly && asTheyAre {
+		out, *log = *log, out
+		return out
+	}
 	if !sorted {
 		s.sorter.sort(significant, exact, func(a, b uint32) int {
 			return compare(log, log.at(int(a)), log, log.at(int(b)))
 		})
+		if asTheyAre && s.sorter.distinct() {
+			out.gather(&s.memory, log, s.sorter.items)
+			return out
+		}
 	}
 	items := s.sorter.items
 	for from := 0; from < len(items); {

@@ -48,7 +48,8 @@ const (
 	chunkShift   = 10
 	chunkRecords = 1 << chunkShift
 	leastChunk   = 8 // records of the first chunk of a log, which grows
-	pooledChunks = 64
+	pooledChunks = 64 // at least, else
+	pooledShare  = 4  // one in so many
 )
 
 // memory hands out chunks of records and keeps account.
@@ -71,7 +72,8 @@ func (m *memory) take(n int) []uint64 {
 
 // give takes back a chunk that nobody reads any more.
 func (m *memory) give(chunk []uint64) {
-	if len(chunk) == chunkRecords*m.shape.stride && len(m.free) < pooledChunks {
+	most := max(pooledChunks, int(m.bytes)/(8*chunkRecords*m.shape.stride*pooledShare))
+	if len(chunk) == chunkRecords*m.shape.stride && len(m.free) < most {
 		m.free = append(m.free, chunk)
 		return
 	}
@@ -97,21 +99,29 @@ func (r *records) at(i int) []uint64 {
 	return chunk[from : from+r.shape.stride : from+r.shape.stride]
 }
 
+// stretch returns the words of the records from one on that lie together, and how many
+// records these are: those before to at most.
+func (r *records) stretch(from, to int) (words []uint64, n int) {
+	inside := from & (chunkRecords - 1)
+	n = min(chunkRecords-inside, to-from)
+	stride := r.shape.stride
+	return r.chunks[from>>chunkShift][inside*stride : (inside+n)*stride], n
+}
+
 // extend adds a record, whose words are to be written.
 func (r *records) extend(m *memory) []uint64 {
 	from := len(r.tail)
-	if from+r.shape.stride > cap(r.tail) {
-		r.grow(m)
-		from = len(r.tail)
-	}
 	to := from + r.shape.stride
+	if to > cap(r.tail) {
+		from, to = r.grow(m)
+	}
 	r.tail = r.tail[:to]
 	r.n++
 	return r.tail[from:to:to]
 }
 
-// grow makes room for one more record.
-func (r *records) grow(m *memory) {
+// grow makes room for one more record, and returns where in tail it lies.
+func (r *records) grow(m *memory) (from, to int) {
 	inside := r.n & (chunkRecords - 1)
 	last := len(r.chunks) - 1
 	switch {
@@ -126,7 +136,37 @@ func (r *records) grow(m *memory) {
 		m.forget(old)
 	}
 	last = len(r.chunks) - 1
-	r.tail = r.chunks[last][: inside*r.shape.stride : len(r.chunks[last])]
+	from = inside * r.shape.stride
+	r.tail = r.chunks[last][:from:len(r.chunks[last])]
+	return from, from + r.shape.stride
+}
+
+// gather adds the records of another list that items name, as they are. The list is empty.
+func (r *records) gather(m *memory, from *records, items []item) {
+	stride := r.shape.stride
+	for len(items) > 0 {
+		n := min(len(items), chunkRecords)
+		chunk := m.take(min(chunkRecords, max(leastChunk, 1<<bits.Len(uint(n-1)))))
+		r.chunks = append(r.chunks, chunk)
+		r.tail = chunk[: n*stride : len(chunk)]
+		r.n += n
+		to := r.tail
+		for i := range items[:n] {
+			at := int(items[i].at)
+			words := from.chunks[at>>chunkShift][at&(chunkRecords-1)*stride:]
+			if stride == 3 {
+				rec, words := to[:3], words[:3]
+				rec[0], rec[1], rec[2] = words[0], words[1], words[2]
+			} else {
+				copy(to[:stride], words)
+			}
+			if to = to[stride:]; r.shape.keyWords == 0 {
+				rec := r.tail[i*stride : (i+1)*stride]
+				rec[2] = r.arena.add(m, from.arena.bytes(rec[2]))
+			}
+		}
+		items = items[n:]
+	}
 }
 
 // add appends a record of another list, as an operation of its own.

@@ -3,6 +3,7 @@ package timer
 import (
 	"encoding/binary"
 	"fmt"
+	"slices"
 
 	"github.com/leat-io/leat/internal/state/version"
 	"github.com/leat-io/leat/state/backend"
@@ -18,6 +19,7 @@ type Service struct {
 	wheel    wheel
 	current  *bucket // the times up to wheel.base
 	timers   int     // registrations in all buckets
+	patient  bool    // the last log was nearly all timers of their own
 	keys     []byte  // of the timers taken last
 	gones    []goneIn
 	image    *image // from Begin to Release
@@ -32,7 +34,7 @@ func New(layout backend.TimerLayout, v *version.Versions) *Service {
 }
 
 func (s *Service) newBucket() *bucket {
-	return &bucket{log: records{shape: s.memory.shape}, first: 1<<64 - 1, sealAt: leastLog}
+	return &bucket{log: records{shape: s.memory.shape}, first: 1<<64 - 1, sealAt: s.sealAt(0)}
 }
 
 // bucketOf returns the bucket of a time, which may have to be made.
@@ -194,20 +196,62 @@ func (b *bucket) dropEmpty(m *memory) {
 func (s *Service) emitRun(time uint64, limit int, due *backend.Due) {
 	r := &s.current.runs[0]
 	for len(due.Hashes) < limit && r.pos < r.n {
-		rec := r.at(r.pos)
-		if rec[0] != time {
-			return
-		}
-		if !deletes(rec) {
-			s.fire(&r.records, rec, versionOf(rec), due)
-		}
-		if r.pos++; r.pos&(chunkRecords-1) == 0 {
+		words, n := r.stretch(r.pos, min(r.n, r.pos+limit-len(due.Hashes)))
+		fired := s.fireAll(&r.records, words, time, due)
+		if r.pos += fired; r.pos&(chunkRecords-1) == 0 {
 			r.discardBefore(&s.memory, r.pos)
+		}
+		if fired < n {
+			return
 		}
 	}
 	if r.pos == r.n {
 		s.current.dropEmpty(&s.memory)
 	}
+}
+
+// fireAll hands out the timers of one time that words, the records of a run, begin with. It
+// returns how many records that were.
+func (s *Service) fireAll(r *records, words []uint64, time uint64, due *backend.Due) int {
+	stride := r.shape.stride
+	fired, plain := 0, r.shape.keyWords > 0
+	for rest := words; len(rest) >= stride && rest[0] == time; rest = rest[stride:] {
+		plain = plain && !deletes(rest) && versionOf(rest) >= s.versions.Current
+		fired++
+	}
+	words = words[:fired*stride]
+	if !plain {
+		for ; len(words) > 0; words = words[stride:] {
+			if rec := words[:stride:stride]; !deletes(rec) {
+				s.fire(r, rec, versionOf(rec), due)
+			}
+		}
+		return fired
+	}
+	s.timers -= fired
+	due.Hashes = slices.Grow(due.Hashes, fired)
+	if r.shape.keyWords == 1 {
+		due.Words = slices.Grow(due.Words, fired)
+		hashes, keys := due.Hashes[len(due.Hashes):][:fired], due.Words[len(due.Words):][:fired]
+		for i := range hashes {
+			rec := words[i*stride : i*stride+3]
+			hashes[i], keys[i] = rec[1]&^(1<<32-1), rec[2]
+		}
+		due.Hashes = due.Hashes[:len(due.Hashes)+fired]
+		due.Words = due.Words[:len(due.Words)+fired]
+	} else {
+		for at := 0; at < len(words); at += stride {
+			due.Hashes = append(due.Hashes, words[at+1]&^(1<<32-1))
+			due.Words = append(due.Words, words[at+2], words[at+3])
+		}
+	}
+	if s.memory.shape.namespaceWords > 0 {
+		for at := r.shape.namespaceAt; at < len(words); at += stride {
+			due.Namespaces = append(due.Namespaces,
+				words[at:at+r.shape.namespaceWords]...)
+		}
+	}
+	return fired
 }
 
 // fire hands a timer out. One that may be in a snapshot is remembered.
@@ -275,11 +319,16 @@ func (s *Service) promote(until uint64) bool {
 
 // spread moves records to the buckets where they belong.
 func (s *Service) spread(r *records, from int) {
-	for i := from; i < r.n; i++ {
-		rec := r.at(i)
-		b := s.bucketOf(rec[0], true)
-		b.log.add(&s.memory, r, rec, rec[1])
-		b.appended(rec)
+	stride := r.shape.stride
+	for from < r.n {
+		words, n := r.stretch(from, r.n)
+		for ; len(words) > 0; words = words[stride:] {
+			rec := words[:stride:stride]
+			b := s.bucketOf(rec[0], true)
+			b.log.add(&s.memory, r, rec, rec[1])
+			b.appended(rec)
+		}
+		from += n
 	}
 }
 
@@ -325,7 +374,7 @@ func (s *Service) settle(b *bucket) {
 		b.runs = b.runs[:last]
 	}
 	b.dropEmpty(&s.memory)
-	b.measure()
+	s.measure(b)
 }
 
 // Len is the number of timers, at most.

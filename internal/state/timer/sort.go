@@ -67,6 +67,18 @@ func (s *sorter) sort(significant int, exact bool, compare func(a, b uint32) int
 	}
 }
 
+// distinct reports that sorted items differ in their prefixes.
+func (s *sorter) distinct() bool {
+	before := ^s.items[0].prefix
+	for i := range s.items {
+		if s.items[i].prefix == before {
+			return false
+		}
+		before = s.items[i].prefix
+	}
+	return true
+}
+
 func sortFew(items []item, compare func(a, b item) int) {
 	if len(items) > mostInsertion {
 		slices.SortFunc(items, compare)
@@ -109,23 +121,18 @@ func (s *sorter) radix(top int) {
 }
 
 // load makes items of all records for firing order, and returns what sort wants to know.
-// sorted says that there is nothing to sort.
-func (s *sorter) load(r *records) (significant int, exact, sorted bool) {
+// sorted says that there is nothing to sort, strictly that no two records are equal either.
+func (s *sorter) load(r *records) (significant int, exact, sorted, strictly bool) {
 	s.items = slices.Grow(s.items[:0], r.n)[:r.n]
-	low, high := r.at(0)[0], r.at(0)[0]
-	common := r.commonPrefix()
-	first, differ := r.keyHead(r.at(0), common), uint64(0)
-	for i := range s.items {
-		rec := r.at(i)
-		low, high = min(low, rec[0]), max(high, rec[0])
-		head := r.keyHead(rec, common)
-		differ |= head ^ first
-		s.items[i] = item{prefix: head, at: uint32(i)}
+	low, high, differ, rest := s.loadHeads(r)
+	timeBits, same, end := bits.Len64(high-low), bits.LeadingZeros64(differ), 0
+	if differ != 0 {
+		end = bits.TrailingZeros64(differ)
 	}
-	timeBits, same := bits.Len64(high-low), bits.LeadingZeros64(differ)
-	significant = min(64, timeBits+64-same)
-	exact = r.shape.keyWords == 1 && r.shape.namespaceWords == 0 && timeBits+64-same <= 64
-	sorted = true
+	keyBits := 64 - same - end // that differ
+	significant = min(64, timeBits+keyBits)
+	exact = r.shape.keyWords > 0 && rest == 0 && timeBits+keyBits <= 64
+	sorted, strictly = true, true
 	before := uint64(0)
 	for i := range s.items {
 		it := &s.items[i]
@@ -133,12 +140,46 @@ func (s *sorter) load(r *records) (significant int, exact, sorted bool) {
 		if timeBits > 0 {
 			it.prefix |= (r.at(i)[0] - low) << (64 - timeBits)
 		}
-		if it.prefix < before || !exact && it.prefix == before && i > 0 {
-			sorted = false
+		if it.prefix <= before && i > 0 {
+			strictly = false
+			if it.prefix < before || !exact {
+				sorted = false
+			}
 		}
 		before = it.prefix
 	}
-	return significant, exact, sorted
+	return significant, exact, sorted, strictly
+}
+
+// loadHeads stores the heads of keys as prefixes, and returns the bounds of the times, which
+// bits of heads differ, and of the words behind the first of fixed keys.
+func (s *sorter) loadHeads(r *records) (low, high, differ, rest uint64) {
+	first := r.at(0)
+	low, high = first[0], first[0]
+	common := r.commonPrefix()
+	head := r.keyHead(first, common)
+	stride, fixed := r.shape.stride, r.shape.keyWords > 0
+	items := s.items
+	for from := 0; from < r.n; {
+		words, n := r.stretch(from, r.n)
+		for i := range items[:n] {
+			rec := words[:stride:stride]
+			words = words[stride:]
+			low, high = min(low, rec[0]), max(high, rec[0])
+			h := bits.ReverseBytes64(rec[2])
+			if !fixed {
+				h = r.keyHead(rec, common)
+			}
+			for j := 3; j < len(rec); j++ {
+				rest |= rec[j] ^ first[j]
+			}
+			differ |= h ^ head
+			items[i] = item{prefix: h, at: uint32(from + i)}
+		}
+		items = items[n:]
+		from += n
+	}
+	return low, high, differ, rest
 }
 
 // keyHead returns eight bytes of a key, from an offset on, so that the order of heads is that

@@ -23,7 +23,7 @@ const (
 // place returns level and slot of a time after base.
 func (w *wheel) place(time uint64) (level int, slot int) {
 	if differ := (time ^ w.base) >> widthBits; differ != 0 {
-		level = (bits.Len64(differ) - 1) / levelBits
+		level = int(uint(bits.Len64(differ)-1) / levelBits)
 	}
 	return level, int(time >> (widthBits + levelBits*level) & (1<<levelBits - 1))
 }
