@@ -92,8 +92,10 @@ func (p place) run(checkpoints int, signal syscall.Signal, args ...string) ended
 	if err != nil {
 		p.t.Fatal(err)
 	}
-	command := exec.CommandContext(ctx, filepath.Join(scratch, "deepdive"),
-		append([]string{"-in", events, "-out", p.out, "--checkpoint-dir", p.checkpoints}, args...)...)
+	args = append([]string{
+		"-in", events, "-out", p.out, "--checkpoint-dir", p.checkpoints,
+	}, args...)
+	command := exec.CommandContext(ctx, filepath.Join(scratch, "deepdive"), args...)
 	var stdout, stderr strings.Builder
 	command.Stdout, command.Stderr = &stdout, &stderr
 	command.Cancel = func() error { return command.Process.Signal(syscall.SIGQUIT) }

@@ -2,8 +2,8 @@
 // state too. The sums of its two words end at 1423 and 1212.
 //
 //	go run ./examples/statefuldemo
-//	go run ./cmd/leat state ls
-//	go run ./cmd/leat state get --operator stateful_map_test
+//	go run ./cmd/leat state ls --job statefuldemo
+//	go run ./cmd/leat state get --job statefuldemo --operator stateful_map_test
 //
 // To watch it take checkpoints, and to continue from any of them at another parallelism:
 //

@@ -199,7 +199,8 @@ func (p place) retained() int {
 		p.t.Fatal(err)
 	}
 	for i := range found {
-		if _, err := os.Stat(filepath.Join(p.job(), fmt.Sprint("chk-", i+1), "_metadata")); err != nil {
+		name := filepath.Join(p.job(), fmt.Sprint("chk-", i+1), "_metadata")
+		if _, err := os.Stat(name); err != nil {
 			p.t.Fatalf("want chk-1 to chk-%d: %v", len(found), err)
 		}
 	}

@@ -149,8 +149,8 @@ func TestNotThisJob(t *testing.T) {
 	}
 }
 
-// TestKilledWithoutCheckpoints kills a job that takes no checkpoints: it starts over with a warning,
-// or not at all if state is required.
+// TestKilledWithoutCheckpoints kills a job that takes no checkpoints: it starts over with a
+// warning, or not at all if state is required.
 func TestKilledWithoutCheckpoints(t *testing.T) {
 	t.Parallel()
 	p := newPlace(t)

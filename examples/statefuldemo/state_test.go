@@ -66,9 +66,9 @@ func (p place) values(path, operator string) map[string]int64 {
 // totals are what the sums end at.
 var totals = map[string]int64{"testing123": 1423, "testing456": 1212}
 
-// TestEveryCheckpointIsOneMoment reads both functions' states in every checkpoint of a run: the sums
-// of the one are those of as many pairs as the other has counted, though the two are different
-// tasks, and the last ones are complete.
+// TestEveryCheckpointIsOneMoment reads both functions' states in every checkpoint of a run: the
+// sums of the one are those of as many pairs as the other has counted, though the two are
+// different tasks, and the last ones are complete.
 func TestEveryCheckpointIsOneMoment(t *testing.T) {
 	t.Parallel()
 	p := newPlace(t)
