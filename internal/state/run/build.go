@@ -9,6 +9,7 @@ import (
 	"hash"
 	"io"
 	"slices"
+	"sync/atomic"
 
 	"github.com/cockroachdb/pebble/v2/sstable"
 
@@ -124,7 +125,7 @@ func (b *Builder) Abort() {
 		return
 	}
 	b.closed = true
-	b.out.failed = errAborted
+	b.out.aborted.Store(true)
 	_ = b.table.Close() // Fails with errAborted; it only has to end Pebble's goroutine.
 }
 
@@ -205,17 +206,18 @@ var (
 	errNothing = errors.New("there is nothing to write")
 )
 
-// digestWriter counts and digests what it passes on.
+// digestWriter counts and digests what it passes on. Write is called by Pebble's goroutine until
+// the table is closed; only aborted is touched by another meanwhile.
 type digestWriter struct {
 	w       io.Writer
 	digest  hash.Hash
 	written int64
-	failed  error
+	aborted atomic.Bool
 }
 
 func (d *digestWriter) Write(p []byte) (int, error) {
-	if d.failed != nil {
-		return 0, d.failed
+	if d.aborted.Load() {
+		return 0, errAborted
 	}
 	n, err := d.w.Write(p)
 	if err != nil {
