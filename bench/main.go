@@ -31,6 +31,7 @@ var suites = []suite{
 	{"csv", "a CSV file through the engine against a hand-written decode loop", csvSuite},
 	{"keyed", "count, sum, max over 1e6 keys: row table against the naive backend", keyedSuite},
 	{"collections", "maps of 1e6 keys against Go maps of maps, appends to lists", collectionsSuite},
+	{"timers", "register and fire timers against a heap and a set", timersSuite},
 	{"gc", "a full garbage collection with 1e7 entries of state", gcSuite},
 	{"barrier", "pauses of records with 1e7 entries under update load", barrierSuite},
 	{"scale", "two cores at parallelism 2 against one at parallelism 1", scaleSuite},

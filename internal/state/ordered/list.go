@@ -35,7 +35,7 @@ const (
 func listSlot(head, tail ref) uint64 { return uint64(head) | uint64(tail)<<32 }
 
 func firstOf(slot uint64) ref { return ref(slot) }
-func lastOf(slot uint64) ref { return ref(slot >> 32) }
+func lastOf(slot uint64) ref  { return ref(slot >> 32) }
 
 func (nd *node) head() *listHead { return (*listHead)(nd.at(nd.ownerEnd())) }
 

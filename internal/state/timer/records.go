@@ -47,7 +47,7 @@ func operation(hash uint64, version uint16, deletes bool) uint64 {
 const (
 	chunkShift   = 10
 	chunkRecords = 1 << chunkShift
-	leastChunk   = 8 // records of the first chunk of a log, which grows
+	leastChunk   = 8  // records of the first chunk of a log, which grows
 	pooledChunks = 64 // at least, else
 	pooledShare  = 4  // one in so many
 )

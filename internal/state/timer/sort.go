@@ -132,23 +132,33 @@ func (s *sorter) load(r *records) (significant int, exact, sorted, strictly bool
 	keyBits := 64 - same - end // that differ
 	significant = min(64, timeBits+keyBits)
 	exact = r.shape.keyWords > 0 && rest == 0 && timeBits+keyBits <= 64
-	sorted, strictly = true, true
-	before := uint64(0)
-	for i := range s.items {
-		it := &s.items[i]
-		it.prefix = it.prefix << same >> timeBits
-		if timeBits > 0 {
-			it.prefix |= (r.at(i)[0] - low) << (64 - timeBits)
+	if timeBits > 0 {
+		for i := range s.items {
+			s.items[i].prefix = s.items[i].prefix<<same>>timeBits |
+				(r.at(i)[0]-low)<<(64-timeBits)
 		}
-		if it.prefix <= before && i > 0 {
-			strictly = false
-			if it.prefix < before || !exact {
-				sorted = false
+	} else if same > 0 {
+		for i := range s.items {
+			s.items[i].prefix <<= same
+		}
+	}
+	sorted, strictly = s.ordered(exact)
+	return significant, exact, sorted, strictly
+}
+
+// ordered reports whether items are sorted already, for certain, and without equal ones.
+func (s *sorter) ordered(exact bool) (sorted, strictly bool) {
+	strictly = true
+	before := s.items[0].prefix
+	for _, it := range s.items[1:] {
+		if it.prefix <= before {
+			if strictly = false; it.prefix < before || !exact {
+				return false, false
 			}
 		}
 		before = it.prefix
 	}
-	return significant, exact, sorted, strictly
+	return true, strictly
 }
 
 // loadHeads stores the heads of keys as prefixes, and returns the bounds of the times, which
