@@ -104,9 +104,6 @@ func (t *Task) mergeOnce(ctx context.Context) bool {
 			slog.Int64("rows", stats.Rows), slog.Int64("bytes", stats.WrittenBytes),
 			slog.Duration("duration", time.Duration(clock.Monotonic()-from)))
 		return true
-	case plan.Stale():
-		t.logger.Debug("merging state files is of no use any more", slog.Any("error", err))
-		return true
 	}
 	level := slog.LevelWarn
 	if m.failed {

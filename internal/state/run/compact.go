@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/leat-io/leat/filesystem"
 	"github.com/leat-io/leat/internal/protocol"
@@ -54,9 +55,40 @@ type MergeStats struct {
 // being swept until that checkpoint is complete.
 func (p *MergePlan) JoinBy() uint64 { return p.joinBy }
 
-// Run merges. A damaged input is an error that names its object. After an error nothing has
-// changed but that an object may have been stored.
+// Run merges. Steps whose inputs the lists no longer have, so that a sweep may have removed them,
+// are left out, also when they only turn out to be so on the way: then the others begin anew.
+// A damaged input is an error that names its object. After an error nothing has changed but that
+// an object may have been stored.
 func (p *MergePlan) Run(ctx context.Context, env MergeEnv) (MergeStats, error) {
+	p.dropStale()
+	for len(p.steps) > 0 {
+		m, err := p.merge(ctx, env)
+		switch {
+		case err == nil:
+			p.lists.join(p.steps, m.outputs)
+			return m.stats, nil
+		case ctx.Err() != nil || !p.dropStale():
+			return MergeStats{}, fmt.Errorf("run: merge runs: %w", err)
+		}
+	}
+	return MergeStats{}, nil
+}
+
+// dropStale leaves out the steps whose inputs the lists no longer have, and reports whether there
+// were any.
+func (p *MergePlan) dropStale() bool {
+	l := p.lists
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	before := len(p.steps)
+	p.steps = slices.DeleteFunc(p.steps, func(s mergeStep) bool {
+		return !l.hasLocked(&s.replacement)
+	})
+	return len(p.steps) < before
+}
+
+// merge does all steps and writes the object.
+func (p *MergePlan) merge(ctx context.Context, env MergeEnv) (*mergeRun, error) {
 	m := &mergeRun{
 		plan: p, env: env, opened: &fetcher{
 			open: env.Open, objects: map[string]filesystem.ReadAtCloser{},
@@ -64,27 +96,10 @@ func (p *MergePlan) Run(ctx context.Context, env MergeEnv) (MergeStats, error) {
 		outputs: make([]*protocol.Run, len(p.steps)),
 	}
 	err := m.run(ctx)
-	if err = errors.Join(err, m.opened.close()); err != nil {
-		return MergeStats{}, fmt.Errorf("run: merge runs: %w", err)
-	}
-	p.lists.join(p.steps, m.outputs)
-	return m.stats, nil
+	return m, errors.Join(err, m.opened.close())
 }
 
-// Stale reports whether the lists no longer have the inputs, so that a failure does not matter.
-func (p *MergePlan) Stale() bool {
-	l := p.lists
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for i := range p.steps {
-		if l.hasLocked(&p.steps[i].replacement) {
-			return false
-		}
-	}
-	return true
-}
-
-// mergeRun lives inside one call of MergePlan.Run.
+// mergeRun lives inside one call of MergePlan.merge.
 type mergeRun struct {
 	plan    *MergePlan
 	env     MergeEnv

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"os"
 	"strconv"
@@ -88,6 +89,16 @@ type subtask struct {
 	b     backend.Backend
 	lists *run.Lists
 	plan  *run.MergePlan // begun and not run yet
+	// unheard is a checkpoint that is complete, which the subtask has not heard; 0 for none.
+	unheard uint64
+}
+
+// hear tells a subtask what it has not heard.
+func (sub *subtask) hear() {
+	if sub.unheard != 0 && sub.lists.Confirm(sub.unheard) {
+		sub.b.Confirm(sub.unheard)
+	}
+	sub.unheard = 0
 }
 
 // completed is a checkpoint that can be restored.
@@ -107,10 +118,14 @@ type simulation struct {
 	oracle   backend.Backend
 	id       uint64 // of the last checkpoint
 	retained []completed
-	keys     int
-	now      int64
+	// savepoint is the newest one; nil without. full: the state came from one, and no checkpoint
+	// has completed since.
+	savepoint *completed
+	full      bool
+	keys      int
+	now       int64
 
-	restores, checkpoints, aborts, merges int
+	restores, checkpoints, aborts, merges, savepoints int
 }
 
 // Goal: whatever happens to state on its way through checkpoints, runs and restores, it stays
@@ -137,8 +152,8 @@ func TestState(t *testing.T) {
 				s.must(s.operation())
 			}
 			s.must(s.compare())
-			t.Logf("%d restores, %d checkpoints, %d aborted, %d merges", s.restores,
-				s.checkpoints, s.aborts, s.merges)
+			t.Logf("%d restores, %d checkpoints, %d aborted, %d merges, %d savepoints", s.restores,
+				s.checkpoints, s.aborts, s.merges, s.savepoints)
 			if s.restores < 1 || s.checkpoints < 5 || s.aborts < 1 {
 				t.Errorf("only %d restores, %d checkpoints, %d aborted ones", s.restores,
 					s.checkpoints, s.aborts)
@@ -235,6 +250,8 @@ func (s *simulation) operation() error {
 	switch what := s.rng.IntN(100); {
 	case what < 12:
 		return s.checkpoint()
+	case what >= 97:
+		return s.takeSavepoint()
 	case what < 13:
 		return s.crash()
 	case what < 14:
@@ -252,6 +269,11 @@ func (s *simulation) operation() error {
 
 // crash loses everything and starts again from a retained checkpoint.
 func (s *simulation) crash() error {
+	if s.savepoint != nil && s.rng.IntN(3) == 0 {
+		s.full = true
+		return s.start(s.savepoint)
+	}
+	s.full = false
 	if len(s.retained) == 0 {
 		return s.start(nil)
 	}
@@ -315,7 +337,10 @@ func (s *simulation) checkpoint() error {
 	}
 	snapshots := make([]backend.Snapshot, len(s.subtasks))
 	for i, sub := range s.subtasks {
-		full := s.rng.IntN(30) == 0 || sub.lists.WantFull(sub.b.MemoryBytes())
+		if s.rng.IntN(2) == 0 || s.full {
+			sub.hear()
+		}
+		full := s.full || s.rng.IntN(30) == 0 || sub.lists.WantFull(sub.b.MemoryBytes())
 		var err error
 		if snapshots[i], err = sub.b.Begin(id, full); err != nil {
 			return err
@@ -323,20 +348,12 @@ func (s *simulation) checkpoint() error {
 	}
 	failed := error(nil)
 	for i, sub := range s.subtasks {
-		for done := false; !done; {
-			var err error
-			if done, err = snapshots[i].Step(1 << (6 + s.rng.IntN(14))); err != nil {
-				return err
-			}
-			if s.rng.IntN(4) == 0 {
-				if err := s.change(); err != nil {
-					return err
-				}
-			}
-		}
-		state, _, err := sub.lists.Write(
-			s.ctx, snapshots[i].Parts(), snapshots[i].Panes(), id, uploader{s.store, id})
-		snapshots[i].Release()
+		sub.hear()
+		state, err := s.copy(sub, snapshots[i], func(parts []backend.Part, panes []backend.PaneID,
+		) (*protocol.KeyedState, error) {
+			state, _, err := sub.lists.Write(s.ctx, parts, panes, id, uploader{s.store, id})
+			return state, err
+		})
 		if err != nil && !errors.Is(err, errUpload) {
 			return err
 		}
@@ -357,12 +374,100 @@ func (s *simulation) checkpoint() error {
 		return nil
 	}
 	for _, sub := range s.subtasks {
-		if sub.lists.Confirm(id) {
-			sub.b.Confirm(id)
+		if sub.unheard = id; s.rng.IntN(4) > 0 {
+			sub.hear()
 		}
 	}
 	s.checkpoints++
+	s.full = false
+	if err := c.checkApart(s.savepoint); err != nil {
+		return err
+	}
 	s.retain(c)
+	return nil
+}
+
+// copy copies a snapshot while changes go on and writes it, unless it is given up before that.
+func (s *simulation) copy(sub *subtask, snapshot backend.Snapshot,
+	write func([]backend.Part, []backend.PaneID) (*protocol.KeyedState, error),
+) (*protocol.KeyedState, error) {
+	defer snapshot.Release()
+	givesUp := s.rng.IntN(20) == 0
+	for done := false; !done; {
+		var err error
+		if done, err = snapshot.Step(1 << (6 + s.rng.IntN(14))); err != nil {
+			return nil, err
+		}
+		if s.rng.IntN(4) == 0 {
+			if err := s.change(); err != nil {
+				return nil, err
+			}
+		}
+		if givesUp && s.rng.IntN(3) == 0 {
+			return nil, fmt.Errorf("given up: %w", errUpload)
+		}
+	}
+	return write(snapshot.Parts(), snapshot.Panes())
+}
+
+// takeSavepoint writes all state apart from what checkpoints build on.
+func (s *simulation) takeSavepoint() error {
+	s.id++
+	c := completed{id: s.id, want: image{}}
+	if err := c.want.add(s.oracle, c.id); err != nil {
+		return err
+	}
+	snapshots := make([]backend.Snapshot, len(s.subtasks))
+	for i, sub := range s.subtasks {
+		var err error
+		if snapshots[i], err = sub.b.Begin(c.id, true); err != nil {
+			return err
+		}
+	}
+	failed := error(nil)
+	for i, sub := range s.subtasks {
+		state, err := s.copy(sub, snapshots[i], func(parts []backend.Part, panes []backend.PaneID,
+		) (*protocol.KeyedState, error) {
+			state, _, err := sub.lists.WriteSavepoint(s.ctx, parts, panes, c.id,
+				uploader{s.store, math.MaxUint64})
+			return state, err
+		})
+		if err != nil && !errors.Is(err, errUpload) {
+			return err
+		}
+		failed = errors.Join(failed, err)
+		c.states = append(c.states, state)
+	}
+	if failed == nil {
+		s.savepoint = &c
+		s.savepoints++
+	}
+	return nil
+}
+
+// checkApart checks that a checkpoint needs nothing of a savepoint.
+func (c *completed) checkApart(savepoint *completed) error {
+	if savepoint == nil {
+		return nil
+	}
+	of := map[string]bool{}
+	for _, state := range savepoint.states {
+		for _, pane := range state.Panes {
+			for _, r := range pane.Runs {
+				of[r.GetFile().GetPath()] = r.File != nil
+			}
+		}
+	}
+	for _, state := range c.states {
+		for _, pane := range state.Panes {
+			for _, r := range pane.Runs {
+				if of[r.GetFile().GetPath()] {
+					return fmt.Errorf("checkpoint %d refers to %q of savepoint %d", c.id,
+						r.File.Path, savepoint.id)
+				}
+			}
+		}
+	}
 	return nil
 }
 
@@ -409,7 +514,7 @@ func (s *simulation) merge() error {
 		Expiry: expiry, NowMillis: s.now, Pause: func() error { return nil },
 	})
 	s.store.fail(0)
-	if err != nil && !errors.Is(err, errUpload) && !plan.Stale() {
+	if err != nil && !errors.Is(err, errUpload) {
 		return err
 	}
 	if err == nil && stats.Runs > 0 {
