@@ -28,6 +28,9 @@ func (s *Section) Columns(state string) []Column {
 	switch s.Form {
 	case MapForm:
 		columns = append(columns, userColumns(s.user)...)
+		if s.isElements() {
+			columns = append(columns, Column{Name: "EVENT TIME"})
+		}
 		return append(columns, valueColumns("VALUE", s.value.cell, s.States[0], true)...)
 	case ListForm:
 		columns = append(columns, Column{Name: "INDEX", Number: true})
@@ -105,6 +108,9 @@ func (s *Section) Cells(e Entry, state string) []string {
 			names = nil
 		}
 		texts = s.spread(texts, e.UserKey, names)
+		if s.isElements() {
+			texts = append(texts, string(e.Values[0].EventTime))
+		}
 		return s.valueTexts(texts, e.Values[0], s.value.cell, s.States[0])
 	case ListForm:
 		texts = append(texts, fmt.Sprint(e.Index))
@@ -196,6 +202,9 @@ func (s *Section) Lines(e Entry, state string) []Record {
 			continue
 		}
 		line := append(Record{{"state", s.States[i].Name}}, head...)
+		if v.EventTime != "" {
+			line = append(line, Field{"eventTime", v.EventTime})
+		}
 		line = append(line, Field{"value", v.Value})
 		if s.States[i].TTLMillis > 0 {
 			line = append(line, Field{"lastUse", timeText(v.LastUse, 0)})

@@ -194,15 +194,21 @@ func (s *scan) entry(entry Entry, e backend.Entry) error {
 	key, suffix := e.Key, []byte(nil)
 	if form := s.section.Form; form != RowForm && form != RawForm {
 		var err error
-		if key, suffix, err = backend.SplitEntryKey(s.section.key.words, e.Key); err != nil {
+		if key, suffix, err = backend.SplitEntryKey(s.section.keyWords(), e.Key); err != nil {
 			return err
 		}
 	}
-	if s.byKey && !bytes.Equal(key, s.wanted) {
+	var err error
+	own := key // without the window
+	if s.section.inKey {
+		if own, entry.Window, err = keyWindow(key); err != nil {
+			return err
+		}
+	}
+	if s.byKey && !bytes.Equal(own, s.wanted) {
 		return nil
 	}
-	entry.Key = s.section.key.decode(key)
-	var err error
+	entry.Key = s.section.key.decode(own)
 	switch s.section.Form {
 	case RowForm:
 		if entry.Values, err = s.section.rowValues(e.Value); err != nil {
@@ -239,20 +245,28 @@ func (s *scan) give(entry Entry) error {
 }
 
 func (s *scan) mapEntry(entry *Entry, suffix, value []byte) (err error) {
+	kind, v := s.section.States[0].Kind, Value{Set: true}
+	if kind == kindTriggers {
+		v.Value = triggerValue(value)
+		entry.Values = []Value{v}
+		entry.UserKey, err = triggerKey(s.section.user, suffix)
+		return err
+	}
 	if entry.UserKey, err = s.section.user.decode(suffix); err != nil {
 		return err
 	}
-	v := Value{Set: true}
-	if s.section.States[0].Kind == kindSessions {
+	if kind == kindElements {
+		if v.EventTime, value, err = elementTime(value); err != nil {
+			return err
+		}
+	}
+	if kind == kindSessions {
 		v.Value, err = s.section.user.decode(value)
 	} else {
 		v.Value, v.LastUse, err = s.section.value.decode(value)
 	}
-	if err != nil {
-		return err
-	}
 	entry.Values = []Value{v}
-	return nil
+	return err
 }
 
 // block yields the elements of one block of a list.

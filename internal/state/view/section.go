@@ -15,12 +15,8 @@ import (
 
 // The kinds of state that checkpoints describe, beside those that stand in a row.
 const (
-	kindList    = "list"
-	kindWindows = "window-row" // of a key with windows that are no panes
-	kindTimers  = "timers"
-	// kindSessions maps the window of a session to the one its contents lie under, which is
-	// written like a user key.
-	kindSessions = "window-sessions"
+	kindList   = "list"
+	kindTimers = "timers"
 )
 
 // Form says how the entries of a section look.
@@ -47,6 +43,7 @@ type Section struct {
 	table    backend.TableID
 	key      *keyForm
 	window   windowKind
+	inKey    bool // keys are bytes that end with the window
 
 	row    backend.RowLayout // of rows
 	parts  []rowPart         // one per state of rows
@@ -103,7 +100,9 @@ func windowOf(kind string) windowKind {
 func hasPresence(kind string) bool { return !strings.HasPrefix(kind, "window") }
 
 // isCollection tells maps and lists, also those of windows, from what stands in the row.
-func isCollection(s State) bool { return s.UserKeySchema != "" || s.Kind == kindList }
+func isCollection(s State) bool {
+	return s.UserKeySchema != "" || s.Kind == kindList || s.Kind == kindTriggers
+}
 
 func stateOf(d *protocol.StateDescriptor) State {
 	return State{
@@ -140,9 +139,6 @@ func rawSection(o *protocol.OperatorState, s State) *Section {
 		table: backend.TableID(s.Table), window: windowOf(s.Kind),
 		key: &keyForm{parts: []*keyNode{{kind: types.Bytes}}}}
 	section.key.root = *section.key.parts[0]
-	if key, err := parseKeyForm(s.KeySchema); err == nil && strings.HasPrefix(s.Kind, kindWindows) {
-		section.key = key // what stands in a row has the key alone
-	}
 	section.Paned = section.isPaned()
 	return section
 }
@@ -158,13 +154,16 @@ func newSection(
 	}
 	section := &Section{States: []State{s}, operator: o, table: backend.TableID(s.Table),
 		key: key, window: windowOf(s.Kind)}
-	section.Paned = section.isPaned()
+	section.inKey = strings.HasPrefix(s.Name, windowStates) && hasWindowStates(o)
+	section.Paned = section.inKey || section.isPaned()
 	switch {
 	case s.Kind == kindTimers:
 		section.Form = TimerForm
 		section.timers = backend.TimerLayout{KeyWords: key.words,
 			NamespaceWords: int(s.NamespaceWords)}
 		return section, nil
+	case strings.HasPrefix(s.Kind, kindWindows):
+		s.ValueSchema = windowRow
 	case isCollection(s):
 		return section, section.collection(s)
 	}
@@ -173,7 +172,7 @@ func newSection(
 		return nil, known.addPart(s)
 	}
 	rows[section.table] = section
-	section.row.KeyWords = key.words
+	section.row.KeyWords = section.keyWords()
 	if hasPresence(s.Kind) {
 		section.row.FixedBytes = 8
 	}
@@ -210,7 +209,14 @@ func (s *Section) addPart(state State) error {
 // collection sets the section up for a map or list.
 func (s *Section) collection(state State) (err error) {
 	s.Form = ListForm
-	if state.UserKeySchema != "" {
+	switch {
+	case state.Kind == kindTriggers:
+		s.Form = MapForm
+		if s.user, err = windowKeys(); err != nil {
+			return err
+		}
+		s.user.names = append(s.user.names, "name")
+	case state.UserKeySchema != "":
 		s.Form = MapForm
 		if s.user, err = userKeysOf(state.UserKeySchema); err != nil {
 			return err
@@ -219,6 +225,17 @@ func (s *Section) collection(state State) (err error) {
 	s.value, err = serialOf(state.ValueSchema, state.TTLMillis > 0)
 	return err
 }
+
+// keyWords is how many words the keys have, 0 when they are bytes.
+func (s *Section) keyWords() int {
+	if s.inKey {
+		return 0
+	}
+	return s.key.words
+}
+
+// isElements tells whether the section is the elements of windows.
+func (s *Section) isElements() bool { return s.States[0].Kind == kindElements }
 
 // isPaned tells whether any run of the table lies in a pane.
 func (s *Section) isPaned() bool {
@@ -266,6 +283,8 @@ type Value struct {
 	Value any
 	// LastUse is set when the state has a time to live: Unix milliseconds.
 	LastUse int64
+	// EventTime is that of an element of a window.
+	EventTime Time
 }
 
 // Window is a span of event time, its end exclusive.
