@@ -175,9 +175,9 @@ func (p place) flags(args ...string) []string {
 	return append([]string{"-D", "state.checkpoints.dir=" + p.checkpoints()}, args...)
 }
 
-// often are flags of a job that runs for about half a second and keeps all its checkpoints.
+// often are flags of a job that runs for about a second and keeps all its checkpoints.
 var often = []string{
-	"-count", "100", "-rate", "400", "-D", "execution.checkpointing.interval=60",
+	"-count", "100", "-rate", "200", "-D", "execution.checkpointing.interval=60",
 	"-D", "state.checkpoints.num-retained=1000",
 }
 

@@ -177,7 +177,7 @@ func TestSavepointForAnotherBackend(t *testing.T) {
 	for from, to := range map[string]string{"hashmap": "naive", "naive": "filesystem"} {
 		t.Run(from+" to "+to, func(t *testing.T) {
 			p := newPlace(t)
-			slow := []string{"-count", "100", "-rate", "100", "--name", "from-" + from}
+			slow := []string{"-count", "100", "-rate", "40", "--name", "from-" + from}
 			stopped := ended{}
 			first := p.runUntil("statefuldemo", func(*os.Process) {
 				stopped = p.run("leat", "stop", "from-"+from, "--savepointPath",
