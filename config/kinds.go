@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -57,7 +58,11 @@ func Choice(
 			word = to
 		}
 		if !slices.Contains(choices, word) {
-			return "", fmt.Errorf("want one of %s", strings.Join(choices, ", "))
+			other := ""
+			if len(alias) > 0 {
+				other = "; other spellings: " + strings.Join(slices.Sorted(maps.Keys(alias)), ", ")
+			}
+			return "", fmt.Errorf("want one of %s%s", strings.Join(choices, ", "), other)
 		}
 		return word, nil
 	})

@@ -174,10 +174,11 @@ func (s *sequence[T]) emit(p *progression, n int) {
 	}
 	s.pace.took(emitted)
 	s.clock.observe(s.current, p.max)
+	s.clock.forward(s.Control) // before the end: nobody asks an ended part for its watermark
 	if p.done() {
 		s.clock.end(s.current)
+		s.clock.forward(s.Control)
 	}
-	s.clock.forward(s.Control)
 }
 
 // Ready tells when the pace allows more records.

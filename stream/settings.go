@@ -73,7 +73,11 @@ var (
 	StateBackend = config.Choice("state.backend.type", table.Name,
 		"Where keyed state lives: hashmap, the row table in memory, or naive, a reference.",
 		[]string{table.Name, naive.Name},
-		map[string]string{"filesystem": table.Name, "jobmanager": table.Name},
+		map[string]string{
+			"filesystem": table.Name, "jobmanager": table.Name, "memory": table.Name,
+			"memorystatebackend": table.Name, "fsstatebackend": table.Name,
+			"hashmapstatebackend": table.Name,
+		},
 		"state.backend")
 )
 

@@ -211,10 +211,12 @@ func (s *source[T]) emit() (operator.PollStatus, error) {
 	s.at += n
 	s.pace.took(n)
 	s.clock.observe(s.polled.Split, split.max)
+	// Before the split may end: nobody asks an ended one for its watermark.
+	s.clock.forward(s.Control)
 	if s.at == len(s.items) {
 		s.finishBatch()
+		s.clock.forward(s.Control)
 	}
-	s.clock.forward(s.Control)
 	return operator.PollMore, nil
 }
 

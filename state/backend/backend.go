@@ -234,6 +234,14 @@ type PaneID struct {
 	Pane  Pane
 }
 
+// String names the table, and the pane if it is one of a window.
+func (id PaneID) String() string {
+	if id.Pane == NoPane {
+		return fmt.Sprintf("table %d", id.Table)
+	}
+	return fmt.Sprintf("table %d, pane %d", id.Table, id.Pane)
+}
+
 // Backend is the keyed state of one task.
 type Backend interface {
 	// Declare adds a table, and a numbered table for each of its collections, see

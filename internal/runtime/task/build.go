@@ -2,10 +2,12 @@ package task
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 
 	"github.com/leat-io/leat/connector"
+	"github.com/leat-io/leat/filesystem"
 	"github.com/leat-io/leat/internal/base/fault"
 	"github.com/leat-io/leat/internal/operator"
 	"github.com/leat-io/leat/internal/protocol"
@@ -216,6 +218,9 @@ func (t *Task) restoreKeyed(ctx context.Context, panes []*protocol.PaneRuns) err
 		Open: t.config.Store.Open, Bounds: c.bounds, Backend: c.keyed, Expiry: t.expiry(),
 		NowMillis: t.config.Clock.Now().UnixMilli(),
 	}.Restore(ctx, panes)
+	if isDamage(err) {
+		return fault.External(err, fault.RetryNever) // reading it again finds the same
+	}
 	if err != nil {
 		return err
 	}
@@ -224,4 +229,17 @@ func (t *Task) restoreKeyed(ctx context.Context, panes []*protocol.PaneRuns) err
 		slog.Uint64("checkpoint_id", t.deploy.RestoreCheckpoint),
 		slog.Int("runs", stats.Runs), slog.Int64("bytes", stats.Bytes))
 	return nil
+}
+
+// isDamage reports whether a restore failed for what is stored, or is missing, and not for the way
+// to it.
+func isDamage(err error) bool {
+	for _, damage := range []error{
+		run.ErrTruncated, run.ErrDigest, run.ErrCorrupt, filesystem.ErrNotExist,
+	} {
+		if errors.Is(err, damage) {
+			return true
+		}
+	}
+	return false
 }

@@ -27,7 +27,7 @@ func arrange(panes []*protocol.PaneRuns, bounds types.HashRange) ([]paneList, er
 		id := backend.PaneID{Table: backend.TableID(p.GetTable()), Pane: backend.Pane(p.GetPane())}
 		s, err := clip(p.GetRuns(), bounds)
 		if err != nil {
-			return nil, fmt.Errorf("table %d, pane %d: %w", id.Table, id.Pane, err)
+			return nil, fmt.Errorf("%v: %w", id, err)
 		}
 		if len(s.runs) > 0 {
 			strands[id] = append(strands[id], s)
@@ -37,7 +37,7 @@ func arrange(panes []*protocol.PaneRuns, bounds types.HashRange) ([]paneList, er
 	for id, parts := range strands {
 		list, err := join(parts)
 		if err != nil {
-			return nil, fmt.Errorf("table %d, pane %d: %w", id.Table, id.Pane, err)
+			return nil, fmt.Errorf("%v: %w", id, err)
 		}
 		list.id = id
 		lists = append(lists, list)

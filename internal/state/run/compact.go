@@ -163,7 +163,7 @@ func (m *mergeRun) write(ctx context.Context, out io.Writer) error {
 		step := &m.plan.steps[i]
 		summary, err := m.writeStep(ctx, step, buffered)
 		if err != nil {
-			return fmt.Errorf("table %d, pane %d: %w", step.pane.Table, step.pane.Pane, err)
+			return fmt.Errorf("%v: %w", step.pane, err)
 		}
 		m.outputs[i] = nil
 		m.stats.Runs += len(step.inputs)

@@ -33,7 +33,7 @@ func (w *checkpointWriter) fold() error {
 			if n > 0 {
 				f, err := foldRuns(rest[:n], len(kept) == 0)
 				if err != nil {
-					return fmt.Errorf("table %d, pane %d: %w", p.id.Table, p.id.Pane, err)
+					return fmt.Errorf("%v: %w", p.id, err)
 				}
 				if f.run != nil {
 					p.folded = append(p.folded, f)

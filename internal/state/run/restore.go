@@ -59,7 +59,7 @@ func (r Restorer) Restore(
 	f := &fetcher{open: r.Open, objects: map[string]filesystem.ReadAtCloser{}}
 	for _, list := range lists {
 		if err = r.restorePane(ctx, f, list); err != nil {
-			err = fmt.Errorf("table %d, pane %d: %w", list.id.Table, list.id.Pane, err)
+			err = fmt.Errorf("%v: %w", list.id, err)
 			break
 		}
 	}

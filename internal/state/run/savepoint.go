@@ -23,8 +23,8 @@ func (l *Lists) WriteSavepoint(ctx context.Context, parts []backend.Part, panes 
 	}
 	for _, p := range parts {
 		if !p.Full {
-			return fail(fmt.Errorf("table %d, pane %d: the snapshot holds changes only",
-				p.Table, p.Pane))
+			id := backend.PaneID{Table: p.Table, Pane: p.Pane}
+			return fail(fmt.Errorf("%v: the snapshot holds changes only", id))
 		}
 	}
 	w := l.newWriter(checkpointID)
@@ -52,8 +52,7 @@ func (l *Lists) checkComplete(plans []panePlan) error {
 		}
 		for _, list := range l.mu.confirmed {
 			if list.id == p.id {
-				return fmt.Errorf("table %d, pane %d: the snapshot has no part for it",
-					p.id.Table, p.id.Pane)
+				return fmt.Errorf("%v: the snapshot has no part for it", p.id)
 			}
 		}
 	}

@@ -95,7 +95,7 @@ func (w *checkpointWriter) plan(
 	for i := range parts {
 		id := backend.PaneID{Table: parts[i].Table, Pane: parts[i].Pane}
 		if byPane[id] != nil {
-			return fmt.Errorf("two parts for table %d, pane %d", id.Table, id.Pane)
+			return fmt.Errorf("two parts for %v", id)
 		}
 		byPane[id] = &parts[i]
 	}
@@ -116,7 +116,7 @@ func (w *checkpointWriter) plan(
 		w.panes = append(w.panes, next)
 	}
 	for id := range byPane {
-		return fmt.Errorf("part for table %d, pane %d, which does not exist", id.Table, id.Pane)
+		return fmt.Errorf("part for %v, which does not exist", id)
 	}
 	return nil
 }
@@ -265,7 +265,7 @@ func (w *checkpointWriter) build(p *panePlan, out io.Writer) (Summary, error) {
 		err = fmt.Errorf("snapshot yields %d entries and promised %d", seen, p.part.Rows)
 	}
 	if err != nil {
-		return Summary{}, fmt.Errorf("table %d, pane %d: %w", p.id.Table, p.id.Pane, err)
+		return Summary{}, fmt.Errorf("%v: %w", p.id, err)
 	}
 	return summary, nil
 }
