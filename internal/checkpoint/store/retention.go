@@ -60,15 +60,16 @@ func (r Retention) Keep(taken []time.Time) []bool {
 }
 
 // PruneSavepoints removes, among the savepoints directly below base that the schedule of this job
-// name took (header, periodic), those that do not stay. It returns their URIs. A master that has
-// been fenced removes nothing (ErrFenced).
+// name took (header, periodic), those that do not stay. It returns their URIs. The one whose
+// directory has the URI spared stays too; "" for none. A master that has been fenced removes
+// nothing (ErrFenced).
 func (s *Store) PruneSavepoints(
-	ctx context.Context, gen Generation, base string, r Retention,
+	ctx context.Context, gen Generation, base string, r Retention, spared string,
 ) (removed []string, err error) {
 	if r.IsZero() {
 		return nil, nil
 	}
-	removed, err = s.pruneSavepoints(ctx, gen, base, r)
+	removed, err = s.pruneSavepoints(ctx, gen, base, r, spared)
 	if err != nil {
 		err = fmt.Errorf("store: remove old savepoints of %q in %q: %w", s.name, base, err)
 	}
@@ -76,7 +77,7 @@ func (s *Store) PruneSavepoints(
 }
 
 func (s *Store) pruneSavepoints(
-	ctx context.Context, gen Generation, base string, r Retention,
+	ctx context.Context, gen Generation, base string, r Retention, spared string,
 ) (removed []string, err error) {
 	var series []*Found
 	var taken []time.Time
@@ -98,7 +99,7 @@ func (s *Store) pruneSavepoints(
 		return nil, err
 	}
 	for i, found := range series {
-		if keep[i] {
+		if keep[i] || found.Directory() == spared {
 			continue
 		}
 		if err := removeSavepoint(ctx, found.FS, found.Dir); err != nil {

@@ -152,7 +152,11 @@ func TestPruneSavepoints(t *testing.T) {
 	theirs := foreign.take(t, periodic)
 	newest := m.take(t, periodic)
 	base := uriOf(files, savepoints)
-	removed, err := m.PruneSavepoints(t.Context(), m.gen, base, Retention{Last: 1})
+	removed, err := m.PruneSavepoints(t.Context(), m.gen, base, Retention{Last: 1}, old)
+	if len(removed) > 0 || err != nil {
+		t.Errorf("removed what is to be spared: %q, %v", removed, err)
+	}
+	removed, err = m.PruneSavepoints(t.Context(), m.gen, base, Retention{Last: 1}, "")
 	if d := cmp.Diff([]string{old}, removed); d != "" || err != nil {
 		t.Errorf("removed (-want +got):\n%s%v", d, err)
 	}
@@ -163,7 +167,7 @@ func TestPruneSavepoints(t *testing.T) {
 	}
 	m.take(t, periodic)
 	begin(t, files, 3)
-	_, err = m.PruneSavepoints(t.Context(), m.gen, base, Retention{Last: 1})
+	_, err = m.PruneSavepoints(t.Context(), m.gen, base, Retention{Last: 1}, "")
 	if !errors.Is(err, ErrFenced) {
 		t.Errorf("fenced: %v", err)
 	}

@@ -300,8 +300,12 @@ func (m *master) savepointTaken(e jobmaster.SavepointTaken) {
 		return
 	}
 	base, retention, logger := m.job.SavepointDirectory, m.job.SavepointRetention, m.job.Logger
+	spared := ""
+	if m.last.id == 0 {
+		spared = m.started.from // A restart goes back to it.
+	}
 	m.sweeper.later(func(ctx context.Context, g store.Generation) {
-		removed, err := m.sweeper.store.PruneSavepoints(ctx, g, base, retention)
+		removed, err := m.sweeper.store.PruneSavepoints(ctx, g, base, retention, spared)
 		for _, uri := range removed {
 			logger.Info("old savepoint removed", slog.String("path", uri))
 		}
