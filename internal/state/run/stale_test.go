@@ -80,7 +80,8 @@ func TestMergeOutdated(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if d := cmp.Diff(c.steps, len(l.mu.waiting)); d != "" || (stats.Runs > 0) != (c.steps > 0) {
+			if d := cmp.Diff(c.steps, len(l.mu.waiting)); d != "" ||
+				(stats.Runs > 0) != (c.steps > 0) {
 				t.Errorf("%+v, merges that wait (-want +got):\n%s", stats, d)
 			}
 			if s.opened != 0 {
