@@ -338,7 +338,8 @@ func (m *master) replaceClaimed() {
 	m.started.claimed = ""
 	logger := m.job.Logger
 	m.sweeper.later(func(ctx context.Context, g store.Generation) {
-		err := m.sweeper.store.DisposeClaimed(ctx, g, uri)
+		// To the end, also when the job ends meanwhile: half of it would be of no use to anybody.
+		err := m.sweeper.store.DisposeClaimed(context.WithoutCancel(ctx), g, uri)
 		switch {
 		case err != nil:
 			logger.Warn("what the job started from and has claimed stays",

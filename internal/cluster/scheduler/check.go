@@ -3,6 +3,7 @@ package scheduler
 import (
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/leat-io/leat/internal/base/fault"
 	"github.com/leat-io/leat/internal/checkpoint/meta"
@@ -35,8 +36,9 @@ func Check(job *protocol.JobGraph, c *meta.Checkpoint, allowNonRestored bool) er
 	}
 	if common == 0 && len(c.Operators) > 0 && !allowNonRestored {
 		return mismatch(fmt.Errorf("it is of job %q and shares no operator uid with job %q: "+
-			"restore from a checkpoint of %q, or allow state that is not restored",
-			c.Header.JobName, job.Name, job.Name))
+			"it has %s, the job has %s: restore from a checkpoint of this program, give its "+
+			"operators their old uids, or allow state that is not restored",
+			c.Header.JobName, job.Name, someUIDs(c.Operators), someUIDs(operatorsOf(job))))
 	}
 	for _, state := range c.Operators {
 		if !known[string(state.Id)] && !allowNonRestored && hasState(state) {
@@ -46,6 +48,36 @@ func Check(job *protocol.JobGraph, c *meta.Checkpoint, allowNonRestored bool) er
 		}
 	}
 	return mismatch(errors.Join(faults...))
+}
+
+// operatorsOf returns the operators of a job that have a uid.
+func operatorsOf(job *protocol.JobGraph) []*protocol.Operator {
+	var out []*protocol.Operator
+	for _, v := range job.Vertices {
+		for _, o := range v.Operators {
+			if o.Uid != "" {
+				out = append(out, o)
+			}
+		}
+	}
+	return out
+}
+
+// someUIDs names a few operators.
+func someUIDs[O interface{ GetUid() string }](operators []O) string {
+	const most = 4
+	var names []string
+	for i, o := range operators {
+		if i == most {
+			names = append(names, "…")
+			break
+		}
+		names = append(names, fmt.Sprintf("%q", o.GetUid()))
+	}
+	if len(names) == 0 {
+		return "none"
+	}
+	return strings.Join(names, ", ")
 }
 
 func mismatch(err error) error {

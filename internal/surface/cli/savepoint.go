@@ -173,7 +173,8 @@ func (p *Program) savepointCopy() *cobra.Command {
 		Long: `Copy a savepoint, or make one out of a checkpoint, between any two stores. <to> is
 the directory of the new savepoint. Every file it refers to comes along and is
 verified on the way; the _metadata is written last. Nothing is overwritten, and an
-interrupted copy is completed by the same command.`,
+interrupted copy is completed by the same command. <from> may be a directory with
+the checkpoints of one job, of which the newest is copied.`,
 		Example: "  leat savepoint copy /data/sp/savepoint-3f2a91-0c8d1e22a6b7 /backup/monday\n" +
 			"  leat savepoint copy .leat/8f14e45fceea167a5a36dedd4bea2543/chk-7 /backup/chk-7",
 		Args: arguments(2, 2, "where to copy from and to"),
@@ -183,7 +184,11 @@ interrupted copy is completed by the same command.`,
 					p.note("copied %s, %s", file, sizeText(bytes))
 				}
 			}
-			copied, err := store.CopySavepoint(cmd.Context(), p.Files, args[0], args[1], progress)
+			from, err := p.locate(cmd.Context(), args[0], "")
+			if err != nil {
+				return err
+			}
+			copied, err := store.CopySavepoint(cmd.Context(), p.Files, from, args[1], progress)
 			if err != nil {
 				return err
 			}
