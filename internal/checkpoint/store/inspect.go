@@ -188,7 +188,11 @@ func (s *Store) describe(ctx context.Context, r *Record, listed control) Checkpo
 // sizesOf sums up the runs of a checkpoint, and the files written for it.
 func sizesOf(c *meta.Checkpoint, metadataBytes int64) (files int, state, fresh int64) {
 	state, fresh = metadataBytes, metadataBytes
-	seen := map[string]bool{}
+	type table struct {
+		path   string
+		offset int64
+	}
+	seen, counted := map[string]bool{}, map[table]bool{}
 	for _, operator := range c.Operators {
 		for _, subtask := range operator.GetSubtasks() {
 			for _, pane := range subtask.GetKeyed().GetPanes() {
@@ -197,7 +201,11 @@ func sizesOf(c *meta.Checkpoint, metadataBytes int64) (files int, state, fresh i
 					if file == nil {
 						continue // inside the metadata
 					}
-					state += run.GetLength()
+					// After rescaling several subtasks have slices of one table.
+					if at := (table{file.GetPath(), run.GetOffset()}); !counted[at] {
+						counted[at] = true
+						state += run.GetLength()
+					}
 					if seen[file.GetPath()] {
 						continue
 					}

@@ -143,11 +143,24 @@ func (o *Operator) addList(list OperatorList) {
 	o.Lists = append(o.Lists, list)
 }
 
+// sizeOf returns the bytes of a run: of one that subtasks share, about those of its hashes.
 func sizeOf(r *protocol.Run) int64 {
 	if r.GetFile() == nil {
-		return int64(len(r.GetInline()))
+		return shareOf(r, int64(len(r.GetInline())))
 	}
-	return r.GetLength()
+	return shareOf(r, r.GetLength())
+}
+
+// shareOf returns the part of a figure of a whole table that belongs to the hashes of a run, as
+// if they were spread evenly.
+func shareOf(r *protocol.Run, whole int64) int64 {
+	table := int64(r.GetTableHi()) - int64(r.GetTableLo()) + 1
+	own := int64(r.GetHashHi()) - int64(r.GetHashLo()) + 1
+	unknown := r.GetTableLo() == 0 && r.GetTableHi() == 0
+	if unknown || own >= table {
+		return whole
+	}
+	return int64(float64(whole) * float64(own) / float64(table))
 }
 
 // tablesOf sums up the runs of every table that is described or there.
@@ -213,7 +226,7 @@ func (t *Table) add(pane *protocol.PaneRuns, shared map[tableStart]bool) {
 		size.Exact = size.Exact && r.GetBase() && int64(r.GetHashLo()) > above && !shared[at]
 		above = int64(r.GetHashHi())
 		size.Bytes += sizeOf(r)
-		size.Rows += r.GetRows()
+		size.Rows += shareOf(r, r.GetRows())
 	}
 	t.Runs += len(pane.GetRuns())
 	t.Bytes += size.Bytes
