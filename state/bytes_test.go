@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/leat-io/leat/internal/base/fault"
 	"github.com/leat-io/leat/internal/state/declared"
 	"github.com/leat-io/leat/state"
 	"github.com/leat-io/leat/state/backend"
@@ -174,7 +175,8 @@ func TestEntryBytes(t *testing.T) {
 	})
 }
 
-// Goal: an entry that the backend refuses fails the job. Method: a user key that is too long.
+// Goal: a user key that is too long fails the job, by the program's fault, and the error says
+// which state and what helps. Method: put one.
 func TestCollectionWriteFault(t *testing.T) {
 	onBackends(t, func(t *testing.T, f backend.Factory) {
 		o := declareKinds(t, f, 1)
@@ -182,8 +184,10 @@ func TestCollectionWriteFault(t *testing.T) {
 		long := string(bytes.Repeat([]byte{'a'}, backend.MaxUserKeyBytes))
 		o.tags.Put(long, types.NullOf[int16](1))
 		err := declared.Of(&o.d).Err()
-		if err == nil || !strings.HasPrefix(err.Error(), "state: write: ") {
-			t.Errorf("error %v", err)
+		want := `state: write map state "tags": user key of 65538 bytes, at most 65536 are ` +
+			"possible: use a shorter one, such as a hash of it"
+		if fault.DomainOf(err) != fault.DomainUser || err.Error() != want {
+			t.Errorf("%v error %v", fault.DomainOf(err), err)
 		}
 	})
 }

@@ -527,14 +527,17 @@ func TestEveryKind(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			onBackends(t, func(t *testing.T, f backend.Factory) {
 				for seed := range uint64(4) {
-					runEveryKind(t, f, ttl, seed)
+					runEveryKind(t, f, ttl, seed, nil)
 				}
 			})
 		})
 	}
 }
 
-func runEveryKind(t *testing.T, f backend.Factory, ttl *state.TTL, seed uint64) {
+// runEveryKind does random steps; between two keys sweep may remove what has expired.
+func runEveryKind(
+	t *testing.T, f backend.Factory, ttl *state.TTL, seed uint64, sweep *sweeping,
+) {
 	t.Logf("seed %d", seed)
 	var options []state.Option
 	rule := rules{}
@@ -561,8 +564,14 @@ func runEveryKind(t *testing.T, f backend.Factory, ttl *state.TTL, seed uint64) 
 		for range 1 + o.random.IntN(3) {
 			o.step(models[key], rule, 0)
 		}
-		empty := models[key].empty(rule)
-		if got := declared.Of(&o.d).Cursor().Empty(); got != empty {
+		got, empty := declared.Of(&o.d).Cursor().Empty(), models[key].empty(rule)
+		if sweep.partly() { // What else has expired may be gone.
+			models[key].sweep(rule)
+			if empty = got; got && !models[key].empty(rule) {
+				t.Fatalf("key %d is empty, want %v", key, models[key])
+			}
+		}
+		if got != empty {
 			t.Fatalf("key %d: empty %v, want %v", key, got, empty)
 		}
 		if empty {
@@ -576,11 +585,14 @@ func runEveryKind(t *testing.T, f backend.Factory, ttl *state.TTL, seed uint64) 
 		}
 		if o.random.IntN(300) == 0 {
 			o.reopen(factories[o.random.IntN(len(factories))])
+			sweep.begin(o)
 		}
+		sweep.some(o, models, rule)
 		if err := declared.Of(&o.d).Err(); err != nil {
 			t.Fatal(err)
 		}
 	}
+	sweep.all(o, models, rule)
 	if o.table.Len() != len(models) {
 		t.Errorf("%d rows, want %d", o.table.Len(), len(models))
 	}

@@ -30,13 +30,15 @@ func DeclareList[T any](declarations *Declarations, name string, options ...Opti
 		d.Refuse(kindList, name, err)
 		return List[T]{&listCell[T]{d: d}}
 	}
-	return List[T]{&listCell[T]{
+	c := &listCell[T]{
 		Expiry: s.expiry, d: d, codec: codec,
 		number: d.Collect(backend.List, declared.Description{
 			Name: name, Kind: kindList, Schema: codec.Layout().Describe(),
 			TTLMillis: s.expiry.Millis,
 		}),
-	}}
+	}
+	c.id = d.Last()
+	return List[T]{c}
 }
 
 // Append adds an element at the end.
@@ -107,7 +109,7 @@ func (l List[T]) Clear() {
 	c.rewrites++
 	cursor := c.d.Here()
 	if cursor.Table.Elements(cursor.Row, c.number) > 0 {
-		c.d.Fail(cursor.Table.Clear(cursor.Row, c.number))
+		c.d.Fail(c.id, cursor.Table.Clear(cursor.Row, c.number))
 	}
 }
 
@@ -116,6 +118,7 @@ type listCell[T any] struct {
 	declared.Expiry
 	d        *declared.States
 	number   int                // of the collection
+	id       int                // number of the state
 	codec    *declared.Codec[T] // nil when the declaration failed: the handle does nothing then
 	rewrites uint64             // counts what ends loops
 
@@ -127,10 +130,14 @@ func (c *listCell[T]) append(value *T) {
 	element := c.element[:0]
 	if c.Millis != 0 {
 		element = binary.LittleEndian.AppendUint64(element, uint64(c.d.Here().Now))
+		c.d.Bear()
 	}
 	c.element = c.codec.Append(element, value)
 	cursor := c.d.Here()
-	c.d.Fail(cursor.Table.ListAppend(cursor.Row, c.number, c.element))
+	if err := cursor.Table.ListAppend(cursor.Row, c.number, c.element); err != nil {
+		c.d.Fail(c.id, declared.Oversized(err, "element", len(c.element), backend.MaxValueBytes,
+			"divide it among several elements"))
+	}
 }
 
 // scan yields the elements, without the time of their last use. They are copied out, so that
@@ -209,7 +216,7 @@ func (c *listCell[T]) meet(chunk *chunk) bool {
 		return true
 	}
 	cursor := c.d.Here()
-	c.d.Fail(cursor.Table.Clear(cursor.Row, c.number))
+	c.d.Fail(c.id, cursor.Table.Clear(cursor.Row, c.number))
 	for i := range chunk.len() {
 		_, element := chunk.at(i)
 		if c.gone(element) {
@@ -218,7 +225,7 @@ func (c *listCell[T]) meet(chunk *chunk) bool {
 		if c.OnRead {
 			binary.LittleEndian.PutUint64(element, uint64(now))
 		}
-		c.d.Fail(cursor.Table.ListAppend(cursor.Row, c.number, element))
+		c.d.Fail(c.id, cursor.Table.ListAppend(cursor.Row, c.number, element))
 	}
 	return true
 }

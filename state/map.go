@@ -65,6 +65,7 @@ func (m Map[K, V]) Put(key K, value V) {
 	entry := c.entry[:0]
 	if c.Millis != 0 {
 		entry = binary.LittleEndian.AppendUint64(entry, uint64(c.d.Here().Now))
+		c.d.Bear()
 	}
 	c.entry = c.codec.Append(entry, &value)
 	c.put(c.encode(key), c.entry)
@@ -124,7 +125,7 @@ func (m Map[K, V]) Clear() {
 	}
 	cursor := c.d.Here()
 	if cursor.Table.Elements(cursor.Row, c.number) > 0 {
-		c.d.Fail(cursor.Table.Clear(cursor.Row, c.number))
+		c.d.Fail(c.id, cursor.Table.Clear(cursor.Row, c.number))
 		c.writes++
 	}
 }
@@ -183,6 +184,7 @@ type mapCell[K, V any] struct {
 	declared.Expiry
 	d      *declared.States
 	number int // of the collection
+	id     int // number of the state
 	keys   *types.OrderedCodec[K]
 	codec  *declared.Codec[V] // nil when the declaration failed: the handle does nothing then
 	writes uint64             // counts what loops must notice
@@ -208,13 +210,15 @@ func declareMapCell[K, V any](
 		d.Refuse(kind, name, err)
 		return &mapCell[K, V]{d: d}
 	}
-	return &mapCell[K, V]{
+	c := &mapCell[K, V]{
 		Expiry: s.expiry, d: d, keys: keys, codec: codec,
 		number: d.Collect(backend.OrderedMap, declared.Description{
 			Name: name, Kind: kind, Schema: codec.Layout().Describe(),
 			UserKeySchema: keys.Schema(), TTLMillis: s.expiry.Millis,
 		}),
 	}
+	c.id = d.Last()
+	return c
 }
 
 // encode returns the bytes of a user key, valid until the next call.
@@ -259,13 +263,18 @@ func (c *mapCell[K, V]) meet(key, entry []byte) bool {
 
 func (c *mapCell[K, V]) put(key, entry []byte) {
 	cursor := c.d.Here()
-	c.d.Fail(cursor.Table.MapPut(cursor.Row, c.number, key, entry))
+	if err := cursor.Table.MapPut(cursor.Row, c.number, key, entry); err != nil {
+		err = declared.Oversized(err, "user key", len(key), backend.MaxUserKeyBytes,
+			"use a shorter one, such as a hash of it")
+		c.d.Fail(c.id, declared.Oversized(err, "value", len(entry), backend.MaxValueBytes,
+			"divide it among several entries"))
+	}
 }
 
 func (c *mapCell[K, V]) remove(key []byte) {
 	cursor := c.d.Here()
 	_, err := cursor.Table.MapDelete(cursor.Row, c.number, key)
-	c.d.Fail(err)
+	c.d.Fail(c.id, err)
 }
 
 // load reads the value of an entry.

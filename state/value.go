@@ -42,6 +42,7 @@ func (v Value[T]) Clear() { v.cell.clear() }
 type cell[T any] struct {
 	declared.Part
 	d     *declared.States
+	id    int                // number of the state
 	codec *declared.Codec[T] // nil when the declaration failed: the handle does nothing then
 }
 
@@ -62,7 +63,7 @@ func declareCell[T any](
 	part, slot := d.Place(
 		declared.Description{Name: name, Kind: kind, Schema: layout.Describe()},
 		s.expiry, layout.RowBytes, layout.VarSlots)
-	return &cell[T]{Part: part, d: d, codec: codec.At(int(part.Value()), slot)}
+	return &cell[T]{Part: part, d: d, id: d.Last(), codec: codec.At(int(part.Value()), slot)}
 }
 
 // get reads the value; it stores nothing when there is none.
@@ -96,7 +97,7 @@ func (c *cell[T]) getTimed(fixed unsafe.Pointer, value *T, ok *bool) {
 		c.clear()
 	case c.OnRead && lastUse != cursor.Now:
 		if err := cursor.Table.Change(cursor.Row); err != nil {
-			c.d.Fail(err)
+			c.d.Fail(c.id, err)
 			return
 		}
 		*declared.Word(cursor.Table.Fixed(cursor.Row), c.Offset) = uint64(cursor.Now)
@@ -121,7 +122,7 @@ func (c *cell[T]) set(value *T) {
 	}
 	cursor := c.d.Here()
 	if err := cursor.Table.Change(cursor.Row); err != nil {
-		c.d.Fail(err)
+		c.d.Fail(c.id, err)
 		return
 	}
 	fixed := cursor.Table.Fixed(cursor.Row)
@@ -130,7 +131,7 @@ func (c *cell[T]) set(value *T) {
 		*declared.Word(fixed, c.Offset) = uint64(cursor.Now)
 	}
 	if err := c.codec.Store(cursor.Table, cursor.Row, value); err != nil {
-		c.d.Fail(err)
+		c.d.Fail(c.id, err)
 	}
 }
 
@@ -150,7 +151,7 @@ func (c *cell[T]) update(f func(value *T)) {
 	}
 	cursor := c.d.Here()
 	if err := cursor.Table.Change(cursor.Row); err != nil {
-		c.d.Fail(err)
+		c.d.Fail(c.id, err)
 		return
 	}
 	fixed := cursor.Table.Fixed(cursor.Row)
@@ -175,7 +176,7 @@ func (c *cell[T]) clear() {
 		return
 	}
 	if err := cursor.Table.Change(cursor.Row); err != nil {
-		c.d.Fail(err)
+		c.d.Fail(c.id, err)
 		return
 	}
 	fixed := cursor.Table.Fixed(cursor.Row)
@@ -185,6 +186,6 @@ func (c *cell[T]) clear() {
 	}
 	var none T
 	if err := c.codec.Store(cursor.Table, cursor.Row, &none); err != nil {
-		c.d.Fail(err)
+		c.d.Fail(c.id, err)
 	}
 }

@@ -278,7 +278,8 @@ func TestWriteFault(t *testing.T) {
 	rows := open(t, factories[0], layout)
 	rows.point(&d, 1).Table = refusing{rows.table}
 	v.Set("x")
-	if err := declared.Of(&d).Err(); err == nil || err.Error() != "state: write: full" {
+	if err := declared.Of(&d).Err(); err == nil ||
+		err.Error() != `state: write value state "s": full` {
 		t.Errorf("error %v", err)
 	}
 }

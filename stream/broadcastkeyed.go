@@ -1,6 +1,8 @@
 package stream
 
 import (
+	"fmt"
+
 	"github.com/leat-io/leat/internal/operator"
 	"github.com/leat-io/leat/internal/record"
 	"github.com/leat-io/leat/state"
@@ -102,6 +104,8 @@ type keyedBroadcast[K, T, B, R any] struct {
 	about KeyedBroadcastContext[K]
 	call  func(ctx *KeyedBroadcastContext[K], v B, out Collector[R]) error
 	walk  []backend.Row
+
+	walking bool // ApplyToKeyedState is at work
 }
 
 // ProcessInput handles a batch of one of the inputs.
@@ -114,8 +118,9 @@ func (p *keyedBroadcast[K, T, B, R]) ProcessInput(number int, b *record.Batch) e
 		return err
 	}
 	p.about.watermark = p.watermark.current
-	// There is no key: state handles and timers that are used all the same panic.
-	p.states.Cursor().Table, p.service.keys = nil, backend.Keys{}
+	// There is no key: state handles and timers that are used all the same leave a fault.
+	p.states.Cursor().Leave()
+	p.service.keys = backend.Keys{}
 	for i := range b.Len {
 		row := rowAt(b.Selection, i)
 		p.about.timestamp = timestampAt(b, row)
@@ -127,7 +132,7 @@ func (p *keyedBroadcast[K, T, B, R]) ProcessInput(number int, b *record.Batch) e
 			break
 		}
 	}
-	return p.env.Failure.Err()
+	return p.faults()
 }
 
 // Process is for heads with one input.
@@ -138,6 +143,12 @@ func (p *keyedBroadcast[K, T, B, R]) applyToKeyedState(f func(key K) error) erro
 	if !p.keepsState {
 		return nil
 	}
+	if p.walking {
+		return userFault(p.env, fmt.Errorf("ApplyToKeyedState is called by a function given to "+
+			"ApplyToKeyedState: let it return first"))
+	}
+	p.walking = true
+	defer func() { p.walking = false }()
 	if err := p.resolve(backend.Keys{}); err != nil {
 		return err
 	}
@@ -147,14 +158,18 @@ func (p *keyedBroadcast[K, T, B, R]) applyToKeyedState(f func(key K) error) erro
 		p.walk = append(p.walk, row)
 		return true
 	})
+	var err error
 	for _, cursor.Row = range p.walk {
-		if err := f(keyOf(p.keys.codec, cursor.Table, cursor.Row)); err != nil {
-			return err
-		}
+		err = f(keyOf(p.keys.codec, cursor.Table, cursor.Row))
 		p.settle()
+		if err != nil {
+			break
+		}
 	}
-	err := p.afterBatch()
-	cursor.Table = nil
+	if errEnd := p.afterBatch(); err == nil {
+		err = errEnd
+	}
+	cursor.Leave()
 	return err
 }
 

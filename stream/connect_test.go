@@ -323,6 +323,14 @@ func (f *failing) ProcessBroadcast(
 	return nil
 }
 
+func (f *failing) Open(d *state.Declarations) error {
+	err := f.applying.Open(d)
+	if f.how == "open" {
+		f.count.Get()
+	}
+	return err
+}
+
 // Goal: wrong uses of connected and broadcast streams are told with the place and the cure.
 // Method: a table of functions and graphs.
 func TestConnectFaults(t *testing.T) {
@@ -330,7 +338,9 @@ func TestConnectFaults(t *testing.T) {
 		"types": `broadcast state "rules" of map[int64]string is not declared: give its ` +
 			`descriptor to stream.Broadcast`,
 		"error": `operator "KeyedBroadcastProcess: keyed": planted`,
-		"key":   "panic",
+		"key": `operator "KeyedBroadcastProcess: keyed": state: a state handle is used while ` +
+			"there is no current key: use it in the call that handles a record or timer",
+		"open": "not in Open, Snapshot or Close",
 	} {
 		t.Run(how, func(t *testing.T) {
 			a := newAttack()
@@ -345,7 +355,10 @@ func TestConnectFaults(t *testing.T) {
 			stream.ForEach(out, "out", func(applied) error { return nil })
 			_, err := e.Execute(t.Context())
 			if err == nil || !strings.Contains(err.Error(), want) {
-				t.Errorf("error %v\nwant %q in it", err, want)
+				t.Fatalf("error %v\nwant %q in it", err, want)
+			}
+			if strings.Contains(err.Error(), "panic") {
+				t.Errorf("a fault of the program is told as one of the engine: %v", err)
 			}
 		})
 	}

@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/leat-io/leat/eventtime"
+	"github.com/leat-io/leat/internal/base/fault"
 	"github.com/leat-io/leat/internal/operator"
 	"github.com/leat-io/leat/internal/protocol"
 	"github.com/leat-io/leat/internal/record"
@@ -83,6 +84,8 @@ func describeFunction[K, T, R any](
 	states := declared.Of(&d)
 	fail(states.Err())
 	described := k.describe(states.Described())
+	layout, errLayout := layoutOf(k, states)
+	fail(errLayout)
 	timed, err := timerFunctionOf[K, R](f)
 	fail(err)
 	if timed == nil || k.codec == nil {
@@ -90,10 +93,25 @@ func describeFunction[K, T, R any](
 	}
 	tables := 0
 	if len(described) > 0 {
-		layout, _ := states.Layout(k.codec.Words())
 		tables = 1 + len(layout.Collections)
 	}
 	return append(described, k.describeTimers(tables)...)
+}
+
+// layoutOf returns the row of the states of a function, or why there can be none.
+func layoutOf[K, T any](
+	k *KeyedStream[K, T], states *declared.States,
+) (layout backend.RowLayout, err error) {
+	if k.codec == nil || states.Err() != nil || len(states.Described()) == 0 {
+		return layout, nil
+	}
+	if layout, err = states.Layout(k.codec.Words()); err == nil &&
+		layout.FixedBytes > backend.MaxFixedBytes {
+		err = fault.User(fmt.Errorf("its states take %d bytes for each key, at most %d are "+
+			"possible: keep large values in a []byte, map or list", layout.FixedBytes,
+			backend.MaxFixedBytes))
+	}
+	return layout, err
 }
 
 type processFactory[K, T, R any] struct {
@@ -131,10 +149,12 @@ func (f processFactory[K, T, R]) New(
 		if p.table, err = env.Keyed.Declare(layout); err != nil {
 			return operator.Built{}, err
 		}
+		p.sweeper = newSweeper(env, p.states, p.table)
 	}
 	if p.timed, err = timerFunctionOf[K, R](p.function); err != nil {
 		return operator.Built{}, err
 	}
+	p.states.Cursor().Leave()
 	if p.timed != nil {
 		p.timers, err = declareTimers(env, backend.TimerLayout{KeyWords: layout.KeyWords}, p)
 		p.service.timers = p.timers
@@ -153,6 +173,7 @@ type process[K, T, R any] struct {
 	keepsState bool
 	states     *declared.States
 	table      backend.TableID
+	sweeper    *sweeper // nil when no state expires
 	keys       keyScratch[T, K]
 	rows       []backend.Row // of the records or timers being handled
 	created    []int32
@@ -171,6 +192,7 @@ func (p *process[K, T, R]) Open(_ context.Context, restored operator.Restored) e
 	if p.timers != nil {
 		p.timers.open()
 	}
+	p.sweeper.open()
 	if err := p.watermark.restore(restored); err != nil {
 		return err
 	}
@@ -218,7 +240,21 @@ func (p *process[K, T, R]) resolve(keys backend.Keys) error {
 	}
 	p.rows = p.keys.room(len(keys.Hashes))
 	p.created, err = cursor.Table.Resolve(keys, backend.InsertClean, p.rows, p.created[:0])
-	return err
+	return p.longKey(keys, err)
+}
+
+// longKey marks the error of keys of which one is too long as the program's.
+func (p *process[K, T, R]) longKey(keys backend.Keys, err error) error {
+	if err == nil {
+		return nil
+	}
+	for _, key := range keys.Bytes {
+		if len(key) > backend.MaxKeyBytes {
+			return userFault(p.env, declared.Oversized(err, "key of a record", len(key),
+				backend.MaxKeyBytes, "key the stream by something shorter, such as a hash of it"))
+		}
+	}
+	return fmt.Errorf("operator %q: %w", p.env.Name, err)
 }
 
 // point makes states and timers speak of the i-th key.
@@ -239,17 +275,23 @@ func (p *process[K, T, R]) settle() {
 	}
 }
 
-// afterBatch deletes rows that ended without state, so that a key that was cleared, or only
-// looked at, costs nothing.
-func (p *process[K, T, R]) afterBatch() error {
+// faults returns the first failure of the chain, and of what the function did with states and
+// timers.
+func (p *process[K, T, R]) faults() error {
 	if err := p.env.Failure.Err(); err != nil {
 		return err
 	}
 	if err := p.states.Err(); err != nil {
 		return fmt.Errorf("operator %q: %w", p.env.Name, err)
 	}
-	if p.service.err != nil {
-		return p.service.err
+	return p.service.err
+}
+
+// afterBatch deletes rows that ended without state, so that a key that was cleared, or only
+// looked at, costs nothing. No row is valid afterwards, and handles speak of none.
+func (p *process[K, T, R]) afterBatch() error {
+	if err := p.faults(); err != nil {
+		return err
 	}
 	cursor := p.states.Cursor()
 	// Records of one key have one row, which must be deleted once.
@@ -263,6 +305,11 @@ func (p *process[K, T, R]) afterBatch() error {
 		}
 	}
 	p.emptied = p.emptied[:0]
+	if err := p.sweeper.afterBatch(cursor.Table, cursor.Now, len(p.created)); err != nil {
+		return err
+	}
+	p.service.keys = backend.Keys{}
+	cursor.Leave()
 	return nil
 }
 
@@ -289,6 +336,9 @@ func (p *process[K, T, R]) Snapshot(
 	ctx context.Context, b record.Barrier,
 ) (operator.State, error) {
 	states, err := p.operatorState.snapshot(ctx, b)
+	if err == nil {
+		err = p.faults() // of the function's own snapshot
+	}
 	s := p.watermark.snapshot()
 	s.List = append(s.List, states...)
 	return s, err

@@ -1,6 +1,7 @@
 package stream
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"reflect"
@@ -9,6 +10,7 @@ import (
 	"github.com/leat-io/leat/internal/base/fault"
 	"github.com/leat-io/leat/internal/operator"
 	"github.com/leat-io/leat/internal/protocol"
+	"github.com/leat-io/leat/internal/state/declared"
 	"github.com/leat-io/leat/state/backend"
 )
 
@@ -88,7 +90,10 @@ func (s *TimerService) register(domain TimeDomain, ts eventtime.Timestamp) {
 	if !s.point(ts) {
 		return
 	}
-	if err := s.timers.register(domain, &s.timer); err != nil && s.err == nil {
+	err := s.timers.register(domain, &s.timer)
+	err = declared.Oversized(err, "key of a record", len(s.timer.Bytes), backend.MaxKeyBytes,
+		"key the stream by something shorter, such as a hash of it")
+	if err != nil && s.err == nil {
 		s.err = fmt.Errorf("operator %q: %w", s.env.Name, err)
 	}
 }
@@ -99,12 +104,23 @@ func (s *TimerService) delete(domain TimeDomain, ts eventtime.Timestamp) {
 	}
 }
 
+// errNoTimerKey is what using a timer outside of the handling of a record ends in.
+var errNoTimerKey = errors.New("a timer is used while there is no current key: use it in the " +
+	"call that handles a record or timer of a key, not in ProcessBroadcast, Snapshot or Close, " +
+	"and not from another goroutine")
+
 // point makes s.timer the timer of the current key at ts.
 func (s *TimerService) point(ts eventtime.Timestamp) bool {
 	if s.timers == nil {
 		if s.err == nil {
 			s.err = userFault(s.env, fmt.Errorf("it uses a timer and has no method OnTimer: "+
 				"implement stream.TimerFunction"))
+		}
+		return false
+	}
+	if s.at >= len(s.keys.Hashes) {
+		if s.err == nil {
+			s.err = userFault(s.env, errNoTimerKey)
 		}
 		return false
 	}
@@ -170,12 +186,17 @@ func (p *process[K, T, R]) onTimer(i int) error {
 // endTimers deletes rows left without state.
 func (p *process[K, T, R]) endTimers() error { return p.afterBatch() }
 
-// Alarm fires timers of processing time.
+// Alarm fires timers of processing time, and looks for what has expired.
 func (p *process[K, T, R]) Alarm(now int64) error {
-	if p.timers == nil || now == math.MinInt64 {
+	if now == math.MinInt64 {
 		return nil
 	}
-	return p.timers.alarm(now)
+	if p.timers != nil {
+		if err := p.timers.alarm(now); err != nil {
+			return err
+		}
+	}
+	return p.sweeper.alarm(now)
 }
 
 var _ operator.Alarm = (*process[int, int, int])(nil)

@@ -235,8 +235,11 @@ func (c *Codec[T]) Store(table backend.Table, row backend.Row, value *T) error {
 		}
 		if f.move < text {
 			f.storeFixed(to, from)
-		} else if err := table.SetValue(row, c.slot+f.slot, f.octetsOf(from)); err != nil {
-			return err
+			continue
+		}
+		b := f.octetsOf(from)
+		if err := table.SetValue(row, c.slot+f.slot, b); err != nil {
+			return Oversized(err, "a string or []byte", len(b), backend.MaxValueBytes, smaller)
 		}
 	}
 	return nil
@@ -261,6 +264,9 @@ func (f *codecField) storeFixed(to, from unsafe.Pointer) {
 		*(*int64)(to) = int64(*(*uint32)(from))
 	}
 }
+
+// smaller is what helps when a value is too large.
+const smaller = "keep less, or in several entries of a map"
 
 // octetsOf returns the bytes of a string or []byte.
 func (f *codecField) octetsOf(from unsafe.Pointer) []byte {

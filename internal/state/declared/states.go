@@ -48,11 +48,14 @@ type States struct {
 	described []Description
 	fixed     int // bytes used so far, without the presence word
 	slots     []int
-	present   int    // presence bits used so far
-	timed     []Part // states in the row that have a time to live
+	present   int         // presence bits used so far
+	timed     []timedPart // states in the row that have a time to live
+	aging     []timedCollection
+	births    int // see Births
 	// collections are the maps and lists; their slots lie at the end of the fixed part.
 	collections []backend.CollectionLayout
 	sealed      bool
+	keyWords    int
 	err         error
 	cursor      Cursor
 }
@@ -64,7 +67,7 @@ const presenceBytes = 8
 // Layout seals the declarations and returns the row they need; keyWords is
 // types.KeyCodec.Words of the key. Declaring a state afterwards is an error.
 func (d *States) Layout(keyWords int) (backend.RowLayout, error) {
-	d.sealed = true
+	d.sealed, d.keyWords = true, keyWords
 	layout := backend.RowLayout{
 		KeyWords: keyWords, FixedBytes: presenceBytes + d.fixed, VarSlots: d.slots,
 	}
@@ -91,7 +94,8 @@ func (d *States) Cursor() *Cursor {
 // Here is the cursor as the engine left it, for handles.
 func (d *States) Here() *Cursor { return &d.cursor }
 
-// Cursor is the row the handles of an operator speak of. It belongs to the engine.
+// Cursor is the row the handles of an operator speak of. It belongs to the engine. Table is
+// never nil in one that handles see: it is nowhere before the first row.
 type Cursor struct {
 	Table backend.Table
 	Row   backend.Row
@@ -131,6 +135,9 @@ func (d *States) Admit(name string) error {
 	if d.sealed {
 		return fmt.Errorf("the operator already runs; declare every state when it is opened")
 	}
+	if d.cursor.Table == nil {
+		d.Cursor().Leave()
+	}
 	if name == "" {
 		return fmt.Errorf("the name is empty")
 	}
@@ -157,7 +164,9 @@ func (d *States) Place(
 	described.PresenceBit, described.TTLMillis = d.present, expiry.Millis
 	if expiry.Millis != 0 {
 		described.TTLOffset = int(part.Offset)
-		d.timed = append(d.timed, part)
+		d.timed = append(d.timed, timedPart{
+			Part: part, bytes: expiry.Prefix() + bytes, slot: len(d.slots), slots: len(slots),
+		})
 	}
 	slot = len(d.slots)
 	for _, at := range slots {
@@ -180,16 +189,35 @@ func (d *States) Refuse(kind, name string, err error) {
 func (d *States) Collect(kind backend.CollectionKind, described Description) int {
 	number := len(d.collections)
 	d.collections = append(d.collections, backend.CollectionLayout{Kind: kind})
+	if described.TTLMillis != 0 {
+		d.aging = append(d.aging, timedCollection{
+			Expiry{Millis: described.TTLMillis}, number, kind == backend.List,
+		})
+	}
 	described.Table = int(backend.CollectionTable(0, number))
 	d.described = append(d.described, described)
 	return number
 }
 
-// Fail keeps the first fault of a write.
-func (d *States) Fail(err error) {
+// Fail keeps the first fault of a write to a state, given by its number.
+func (d *States) Fail(state int, err error) {
 	if err != nil && d.err == nil {
-		d.err = fmt.Errorf("state: write: %w", err)
+		s := &d.described[state]
+		d.err = fmt.Errorf("state: write %s state %q: %w", s.Kind, s.Name, err)
 	}
+}
+
+// Last is the number of the state declared last.
+func (d *States) Last() int { return len(d.described) - 1 }
+
+// Oversized marks the error of a write as the program's when it is what was written that is
+// too long, and says what helps.
+func Oversized(err error, what string, bytes, most int, cure string) error {
+	if err == nil || bytes <= most {
+		return err
+	}
+	return fault.User(fmt.Errorf("%s of %d bytes, at most %d are possible: %s",
+		what, bytes, most, cure))
 }
 
 // FailRead keeps a fault of bytes that no program wrote.

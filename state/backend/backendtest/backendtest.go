@@ -45,6 +45,8 @@ var tests = []struct {
 	{"key bounds", testKeyBounds},
 	{"delete", testDelete},
 	{"scan", testScan},
+	{"sweep", testSweep},
+	{"sweep changes", testSweepChanges},
 	{"panes", testPanes},
 	{"empty snapshot", testEmptySnapshot},
 	{"isolation", testIsolation},

@@ -44,12 +44,12 @@ func runElements(t *testing.T, factory backend.Factory) {
 				t.Logf("seed %d", seed)
 				r := newElements(keyWords, seed, factory)
 				defer r.close()
-				for range 300 {
+				for range 200 {
 					if err := r.operation(); err != nil {
 						t.Fatalf("seed %d, operation %d: %v", seed, r.now, err)
 					}
 				}
-				if r.snapshots < 8 {
+				if r.snapshots < 6 {
 					t.Errorf("only %d snapshots were compared", r.snapshots)
 				}
 			})

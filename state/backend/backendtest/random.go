@@ -24,12 +24,12 @@ func runRandom(t *testing.T, factory backend.Factory) {
 				t.Logf("seed %d", seed)
 				r := newRandom(layout, seed, factory)
 				defer r.close()
-				for range 250 {
+				for range 170 {
 					if err := r.operation(); err != nil {
 						t.Fatalf("seed %d, operation %d: %v", seed, r.now, err)
 					}
 				}
-				if r.snapshots < 5 {
+				if r.snapshots < 4 {
 					t.Errorf("only %d snapshots were compared", r.snapshots)
 				}
 			})
@@ -44,13 +44,13 @@ func Compare(t *testing.T, one, other backend.Factory) {
 		seed := uint64(1000 + i)
 		t.Logf("%s: seed %d", layoutName(layout), seed)
 		a, b := newRandom(layout, seed, one), newRandom(layout, seed, other)
-		for range 300 {
+		for range 200 {
 			for _, r := range []*random{a, b} {
 				if err := r.operation(); err != nil {
 					t.Fatalf("%s, seed %d, operation %d: %v", r.factory.Name(), seed, r.now, err)
 				}
 			}
-			if a.now%10 != 0 {
+			if a.now%20 != 0 {
 				continue
 			}
 			if err := compareBackends(layout, a.backend, b.backend); err != nil {
@@ -118,7 +118,7 @@ type running struct {
 
 func newRandom(layout backend.RowLayout, seed uint64, factory backend.Factory) *random {
 	r := &random{layout: layout, rng: rand.New(rand.NewPCG(seed, 1)), factory: factory}
-	r.universe = []int{60, 900, 9000}[r.rng.IntN(3)]
+	r.universe = []int{60, 900, 3000}[r.rng.IntN(3)]
 	invariant.Check(r.recover() == nil, "a new backend cannot be made")
 	return r
 }

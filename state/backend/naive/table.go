@@ -14,6 +14,7 @@ type Table struct {
 	one     map[uint64]*row
 	two     map[[2]uint64]*row
 	many    map[string]*row
+	unswept []*row // of the pass that Sweep is in
 }
 
 func newTable(b *Backend, layout backend.RowLayout) *Table {
