@@ -23,11 +23,20 @@ var small = Factory{limits: limits{
 // production and with small ones; the latter near the end of the version numbers, which
 // then wrap.
 func TestConformance(t *testing.T) {
-	t.Run("default", func(t *testing.T) { backendtest.Run(t, Factory{}) })
+	t.Run("default", func(t *testing.T) {
+		t.Parallel()
+		backendtest.Run(t, Factory{})
+	})
 	wrapping := small
 	wrapping.limits.firstVersion = version.Last - 6
-	t.Run("small", func(t *testing.T) { backendtest.Run(t, wrapping) })
+	t.Run("small", func(t *testing.T) {
+		t.Parallel()
+		backendtest.Run(t, wrapping)
+	})
 }
 
 // Goal: row table and oracle answer alike. Method: the same random operations on both.
-func TestAgainstNaive(t *testing.T) { backendtest.Compare(t, small, naive.Factory{}) }
+func TestAgainstNaive(t *testing.T) {
+	t.Parallel()
+	backendtest.Compare(t, small, naive.Factory{})
+}
