@@ -151,6 +151,49 @@ func TestControl(t *testing.T) {
 	expect("list", 0, `no job of yours runs`)
 }
 
+// Goal: a name that two running jobs have is refused by every command, with the ids, and each is
+// reached by its id. Method: two jobs of one name in two directories.
+func TestControlTwoOfOneName(t *testing.T) {
+	privateSockets(t)
+	dir := t.TempDir()
+	jobs := []*background{startProgram(t, "--name twin --checkpoint-dir "+dir+"/one"),
+		startProgram(t, "--name twin --checkpoint-dir "+dir+"/two")}
+	_, listed := leat(t, "list -o flink")
+	ids := regexp.MustCompile(`([0-9a-f]{32}) : twin`).FindAllStringSubmatch(listed, -1)
+	if len(ids) != 2 {
+		t.Errorf("list: %s", listed)
+	}
+	for _, line := range []string{"savepoint twin " + dir + "/sp", "stop twin", "cancel twin",
+		"checkpoint twin", "info twin", "state ls --job twin"} {
+		code, text := leat(t, line)
+		if code != 2 || !strings.Contains(text, `2 running jobs are meant by "twin"; give the id`) {
+			t.Errorf("leat %s: exit %d, %s", line, code, text)
+		}
+		for _, id := range ids {
+			if !strings.Contains(text, id[1]) {
+				t.Errorf("leat %s: no id %s in %s", line, id[1], text)
+			}
+		}
+		for _, root := range []string{"/one", "/two"} {
+			if !strings.Contains(text, "file://"+dir+root) {
+				t.Errorf("leat %s: no directory %s in %s", line, root, text)
+			}
+		}
+	}
+	for _, id := range ids {
+		if code, text := leat(t, "cancel "+id[1]); code != 0 {
+			t.Errorf("cancel %s: exit %d, %s", id[1], code, text)
+		}
+	}
+	if t.Failed() {
+		jobs[0].group.Stop()
+		jobs[1].group.Stop()
+	}
+	for _, job := range jobs {
+		job.wait(t, ExitCanceled, "twin CANCELED")
+	}
+}
+
 // Goal: a job is cancelled by the leat command. Method: cancel, and see its exit code.
 func TestControlCancel(t *testing.T) {
 	privateSockets(t)

@@ -64,24 +64,53 @@ func (p *Program) jobs(ctx context.Context) ([]running, error) {
 	return all, nil
 }
 
-// job finds a running job by name or id.
+// job finds a running job by id or, when only one has it, by name.
 func (p *Program) job(ctx context.Context, wanted string) (*running, error) {
 	all, err := p.jobs(ctx)
 	if err != nil {
 		return nil, err
 	}
+	var byID, byName []*running
 	var names []string
 	for i := range all {
-		if all[i].ID == wanted || all[i].Name == wanted {
-			return &all[i], nil
+		job := &all[i]
+		switch {
+		case job.ID == wanted:
+			byID = append(byID, job)
+		case job.Name == wanted:
+			byName = append(byName, job)
 		}
-		names = append(names, fmt.Sprintf("%s (%s)", all[i].Name, all[i].ID))
+		names = append(names, fmt.Sprintf("%s (%s)", job.Name, job.ID))
 	}
-	if len(names) == 0 {
+	found := byID
+	if len(found) == 0 {
+		found = byName
+	}
+	switch {
+	case len(found) == 1:
+		return found[0], nil
+	case len(found) > 1:
+		return nil, p.ambiguous(ctx, wanted, found)
+	case len(names) == 0:
 		return nil, notFound("no job %q: no job of yours runs on this machine "+
 			"(looked for sockets in %s)", wanted, p.Sockets)
 	}
 	return nil, notFound("no job %q; running are: %s", wanted, strings.Join(names, ", "))
+}
+
+// ambiguous says which jobs are meant by one name, and where their checkpoints are, by which a
+// person knows them.
+func (p *Program) ambiguous(ctx context.Context, wanted string, found []*running) error {
+	var which []string
+	for _, job := range found {
+		text := fmt.Sprintf("%s, since %s", job.ID, iso(job.StartTime))
+		if details, err := job.client.Details(ctx, job.ID); err == nil {
+			text += ", checkpoints in " + details.Directory
+		}
+		which = append(which, text)
+	}
+	return usage("%d running jobs are meant by %q; give the id of one of them: %s", len(found),
+		wanted, strings.Join(which, "; "))
 }
 
 func (p *Program) list() *cobra.Command {

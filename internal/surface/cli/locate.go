@@ -16,7 +16,11 @@ import (
 func (p *Program) find(ctx context.Context, args []string, job string) (*store.Found, error) {
 	root := rootOf(args)
 	if len(args) == 0 && job != "" {
-		if running, err := p.job(ctx, job); err == nil {
+		running, err := p.job(ctx, job)
+		if _, several := err.(usageError); several {
+			return nil, err
+		}
+		if err == nil {
 			details, err := running.client.Details(ctx, running.ID)
 			if err != nil {
 				return nil, err
