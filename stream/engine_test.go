@@ -55,6 +55,7 @@ type attack struct {
 	tolerable             int
 	fromFile              bool
 	restore               string
+	name                  string            // of the job; "" = attacked
 	written               bool              // the input
 	adjust                func(*stream.Env) // the environment, last; may be nil
 	// quiet is where the test looks for itself, when files has planted faults.
@@ -130,7 +131,11 @@ func (c *counter) Process(
 func (a *attack) keyOf(id int64) int64 { return id * 7919 % a.keys }
 
 func (a *attack) configure() *stream.Env {
-	e := stream.NewEnv("attacked")
+	name := a.name
+	if name == "" {
+		name = "attacked"
+	}
+	e := stream.NewEnv(name)
 	e.SetFiles(a.files)
 	e.SetParallelism(a.parallelism)
 	e.Restore(a.restore)

@@ -11,6 +11,7 @@ import (
 	"github.com/leat-io/leat/filesystem"
 	"github.com/leat-io/leat/internal/base/clock"
 	"github.com/leat-io/leat/internal/base/fault"
+	"github.com/leat-io/leat/internal/checkpoint/meta"
 	"github.com/leat-io/leat/internal/cluster/jobmaster"
 	"github.com/leat-io/leat/internal/operator"
 	"github.com/leat-io/leat/internal/protocol"
@@ -129,6 +130,20 @@ func (w *keeper) explainCopy(err error) error {
 		w.copied,
 		w.started.from,
 		latest,
+	)
+}
+
+// explainGone adds why the output that a savepoint had prepared can be gone, and the ways out.
+func explainGone(err error, h *protocol.CheckpointHeader) error {
+	if h.GetKind() != meta.KindSavepoint || !errors.Is(err, filesystem.ErrTokenUnknown) {
+		return err
+	}
+	return fmt.Errorf(
+		"%w; this output was prepared and not committed when the savepoint was taken, "+
+			"and is gone: a job that starts again from an older checkpoint removes it, since it writes "+
+			"the same records anew; start from a newer checkpoint or savepoint of that job, or, if it "+
+			"has gone on beyond this one, let the sink ignore files that are missing",
+		err,
 	)
 }
 

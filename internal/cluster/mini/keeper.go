@@ -157,7 +157,7 @@ func (w *keeper) connect(
 		err := w.commit(ctx, found.Meta.Header.CheckpointId, found.Meta.Operators)
 		if err != nil {
 			return nil, fmt.Errorf("commit checkpoint %d again: %w",
-				found.Meta.Header.CheckpointId, err)
+				found.Meta.Header.CheckpointId, explainGone(err, found.Meta.Header))
 		}
 		if found.Record != nil {
 			w.markCommitted(ctx, found.Meta.Header.CheckpointId)
