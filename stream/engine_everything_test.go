@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -115,13 +116,52 @@ func (e *everything) compare(key int64) error {
 	return nil
 }
 
+// tally counts the numbers that come by, in operator state.
+type tally struct {
+	attack *attack
+	seen   int64
+	list   *stream.ListState[int64]
+}
+
+func (y *tally) InitializeState(store *stream.OperatorStateStore) error {
+	y.list = stream.DeclareListState[int64](store, "seen")
+	for n := range y.list.All() {
+		y.seen += n
+	}
+	return nil
+}
+
+func (y *tally) SnapshotState(stream.SnapshotContext) error {
+	y.list.Update([]int64{y.seen})
+	return nil
+}
+
+func (y *tally) FlatMap(n number, out stream.Collector[number]) error {
+	y.seen++
+	out.Collect(n)
+	return y.attack.called()
+}
+
+// tallies are the instances of a run, of all its attempts.
+type tallies struct {
+	mu  sync.Mutex
+	all []*tally
+}
+
+func (l *tallies) add(a *attack) *tally {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.all = append(l.all, &tally{attack: a})
+	return l.all[len(l.all)-1]
+}
+
 // runEverything runs a job with states of all kinds, timers, sessions, panes and operator state.
 func (a *attack) runEverything(t *testing.T, ctx context.Context) (*stream.Result, error) {
 	t.Helper()
 	e := a.configure()
-	looked := stream.TryMap(a.source(t, e), func(n number) (number, error) {
-		return n, a.called()
-	})
+	seen := &tallies{}
+	looked := stream.FlatMapWith(a.source(t, e), "tally",
+		func() stream.FlatMapFunction[number, number] { return seen.add(a) })
 	keyed := stream.KeyBy(looked, func(n number) int64 { return n.Key })
 	all := stream.Process(keyed, "everything",
 		func() stream.KeyedProcessFunction[int64, number, told] {
@@ -144,7 +184,17 @@ func (a *attack) runEverything(t *testing.T, ctx context.Context) (*stream.Resul
 			return sum{bucket, int64(w.Start), s.Count, s.Sum}
 		})
 	stream.SinkTo(sums, "sums", sinkFor[sum](t, "sums"))
-	return e.Execute(ctx)
+	r, err := e.Execute(ctx)
+	if err == nil && r.Status == "FINISHED" && r.Savepoint == "" {
+		total := int64(0)
+		for _, y := range seen.all[len(seen.all)-a.parallelism:] {
+			total += y.seen
+		}
+		if total != a.numbers {
+			t.Errorf("%d numbers were counted in operator state, want %d", total, a.numbers)
+		}
+	}
+	return r, err
 }
 
 // checkEverything compares the output with what is computed here.

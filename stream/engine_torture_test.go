@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/leat-io/leat/filesystem"
 	"github.com/leat-io/leat/filesystem/fault"
@@ -98,7 +99,7 @@ func (x *torture) anyCall(f func()) {
 		{Op: fault.OpRemove, Glob: "*.run"}, {Op: fault.OpOpen}, {Op: fault.OpList},
 	}
 	rule := rules[x.r.IntN(len(rules))]
-	rule.Hit = 1 + x.r.IntN(60)
+	rule.Hit = 1 + x.r.IntN(1<<x.r.IntN(10))
 	rule.Wait = func(context.Context, fault.Call) error { f(); return nil }
 	x.note("at call %d of %s %s", rule.Hit, rule.Op, rule.Glob)
 	x.use(rule)
@@ -126,6 +127,7 @@ var endings = []struct {
 		return nil
 	}},
 	{"crash", (*torture).crash},
+	{"requests", (*torture).requests},
 	{"takeover", (*torture).takeover},
 	{"stop with savepoint", (*torture).stopWithSavepoint},
 	{"savepoint and crash", (*torture).savepointAndCrash},
@@ -157,6 +159,47 @@ func (x *torture) takeover() func() {
 		said = fmt.Sprintf("second: %+v, %v", r, err)
 	})
 	return func() { x.note("%s", said) }
+}
+
+// requests asks for savepoints and checkpoints of all kinds, two at a time, not waiting for all of
+// them, then for the end.
+func (x *torture) requests() func() {
+	n, end := 1+x.r.IntN(8), x.r.IntN(3)
+	kinds, patience := make([]int, n), make([]time.Duration, n)
+	for i := range n {
+		kinds[i] = x.r.IntN(4)
+		patience[i] = time.Duration(x.r.IntN(20)) * time.Millisecond
+	}
+	x.byController(func(c *stream.Controller) {
+		var group sync.WaitGroup
+		for i, kind := range kinds {
+			ask := func() {
+				ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+				if kind%2 == 0 {
+					ctx, cancel = context.WithTimeout(context.Background(), patience[i])
+				}
+				defer cancel()
+				if kind < 2 {
+					_, _ = c.Checkpoint(ctx, stream.CheckpointOptions{Full: i%2 == 0})
+				} else {
+					_, _ = c.Savepoint(ctx, stream.SavepointOptions{})
+				}
+			}
+			if i%2 == 0 {
+				group.Go(ask)
+			} else {
+				ask()
+			}
+		}
+		group.Wait()
+		switch end {
+		case 0:
+			_ = c.Stop()
+		case 1:
+			_ = c.Cancel()
+		}
+	})
+	return nil
 }
 
 func (x *torture) stopWithSavepoint() func() {
