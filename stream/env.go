@@ -227,6 +227,7 @@ func (e *Env) job() (*mini.Job, error) {
 		AllowNonRestored: e.allowLost, Stop: e.stop,
 	}
 	plan.options.apply(job)
+	plan.warn(e.logger)
 	for _, f := range e.onStart {
 		job.OnStart = append(job.OnStart, func(control *mini.Control) {
 			f(&Controller{control: control, graph: plan.graph})

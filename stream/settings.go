@@ -3,6 +3,7 @@ package stream
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"strings"
 	"time"
 
@@ -186,6 +187,26 @@ func (o *runOptions) apply(job *mini.Job) {
 	job.CheckpointInterval, job.CheckpointTimeout = o.interval, o.timeout
 	job.CheckpointMinPause, job.Retained = o.minPause, o.retained
 	job.TolerableFailures, job.Restart, job.Backend = o.tolerable, o.restart, o.backend
+}
+
+// warn says before the start what a person would not want to find out after a failure.
+func (p *plan) warn(logger *slog.Logger) {
+	if p.options.interval > 0 {
+		return
+	}
+	for _, v := range p.graph.Vertices {
+		for _, o := range v.Operators {
+			if len(o.Descriptors) == 0 && len(o.OperatorStates) == 0 {
+				continue
+			}
+			logger.Warn("no checkpoints are taken while this job runs: if it is killed or fails, "+
+				"all its state is lost and it starts over",
+				slog.String("operator", o.Name),
+				slog.String("set", CheckpointInterval.Key()+"="+
+					config.FormatDuration(CheckpointInterval.Default())))
+			return
+		}
+	}
 }
 
 // reader reads options and keeps what is wrong with them.

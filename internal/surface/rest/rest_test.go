@@ -107,6 +107,16 @@ func TestFind(t *testing.T) {
 	}
 }
 
+// Goal: a name that two jobs have is refused with their ids. Method: two jobs.
+func TestFindTwoOfOneName(t *testing.T) {
+	_, client := serve(t, clock.Real(), &fakeJob{name: "a"}, &fakeJob{name: "a"})
+	_, err := client.Details(t.Context(), "a")
+	if err == nil || !strings.Contains(err.Error(), `2 jobs have the name "a", use an id`) ||
+		strings.Count(err.Error(), "00000001") != 2 {
+		t.Errorf("two of one name: %v", err)
+	}
+}
+
 // Goal: a savepoint is taken and asked for, failures are told, and a repeated trigger id starts
 // nothing again. Method: a job whose savepoint waits until it is allowed to end.
 func TestOperations(t *testing.T) {

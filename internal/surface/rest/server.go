@@ -100,18 +100,31 @@ func refuse(w http.ResponseWriter, code int, err error) {
 	answer(w, code, Errors{Errors: []string{err.Error()}})
 }
 
-// withJob finds the job of the path, by id or by name.
+// withJob finds the job of the path, by id or by a name that only one has.
 func (s *Server) withJob(f func(http.ResponseWriter, *http.Request, Job)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		wanted := r.PathValue("job")
 		var names []string
+		var named []Job
 		for _, job := range s.jobs() {
 			d := job.Describe()
-			if d.ID == wanted || d.Name == wanted {
+			if d.ID == wanted {
 				f(w, r, job)
 				return
 			}
+			if d.Name == wanted {
+				named = append(named, job)
+			}
 			names = append(names, fmt.Sprintf("%q (%s)", d.Name, d.ID))
+		}
+		if len(named) == 1 {
+			f(w, r, named[0])
+			return
+		}
+		if len(named) > 1 {
+			refuse(w, http.StatusConflict, fmt.Errorf("%d jobs have the name %q, use an id; "+
+				"running: %s", len(named), wanted, strings.Join(names, ", ")))
+			return
 		}
 		running := "none is running"
 		if len(names) > 0 {

@@ -105,8 +105,9 @@ func testSweepChanges(f *fixture) {
 	if _, ok := table.(backend.Sweeper); !ok {
 		f.Skip("this backend has no Sweep, which is optional")
 	}
-	const seeds = 4
-	next := 0
+	const seeds, most = 2, 400
+	f.resolve(table, backend.Insert, f.numbers(0, 2000)...)
+	next := 2000
 	for seed := range uint64(seeds) {
 		f.Logf("seed %d", seed)
 		random := rand.New(rand.NewPCG(seed, 0))
@@ -121,9 +122,9 @@ func testSweepChanges(f *fixture) {
 		f.must(err)
 		p, copied := f.sweepPass(table), false
 		for steps := 0; !p.step(1+random.IntN(50), nil); steps++ {
-			if steps < 60 { // else the pass would run after the inserts
-				f.resolve(table, backend.Insert, f.numbers(next, 1+random.IntN(120))...)
-				next += 120
+			if steps < 30 { // else the pass would run after the inserts
+				f.resolve(table, backend.Insert, f.numbers(next, 1+random.IntN(most))...)
+				next += most
 			}
 			if len(victims) > 0 && random.IntN(2) == 0 {
 				i := random.IntN(len(victims))
