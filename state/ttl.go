@@ -10,8 +10,9 @@ import (
 // TTL is an option: the state expires when it has not been used for some processing time. A
 // map expires entry by entry, a list element by element.
 //
-// What has expired is removed when it is met, and when the files of checkpoints are merged or
-// restored; until then it takes room. The time to live may be changed between two runs of a
+// What has expired is removed when it is met, when the files of checkpoints are merged or
+// restored, and from memory by and by while the job runs, fast enough for memory to stay in
+// proportion to what lives. States of window functions are the exception to the last. The time to live may be changed between two runs of a
 // job; giving one to a state that had none, or taking it away, changes the state's bytes and
 // is refused when the job starts.
 //
