@@ -11,12 +11,12 @@
 // lies in the bucket that is being emptied, the current one.
 //
 // A bucket is a log of operations, register and delete, and some sorted runs of them, made
-// from the log when it has grown some times as large as they are, or when the bucket is due. Within one
-// timer the operations keep their order: the first registration after the last deletion
-// counts. So registering a timer that is there already costs an append, and its memory only
-// until the next sort, which is put off while hardly any timer turns out to be one. Where it
-// happens all the time, registrations made lately are remembered, and repeating one costs
-// nothing.
+// from the log when it has grown some times as large as they are, or when the bucket is due.
+// Within one timer the operations keep their order: the first registration after the last
+// deletion counts. So registering a timer that is there already costs an append, and its
+// memory only until the next sort, which is put off while hardly any timer turns out to be
+// one. Where it happens all the time, registrations made lately are remembered, and repeating
+// one costs nothing.
 //
 // Snapshots. Every operation carries the state version it was made in. The image of a
 // snapshot is made of operations as they lie: those up to its version, and above its base
