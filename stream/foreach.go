@@ -39,12 +39,15 @@ func (m forEachFactory[T]) New(
 type forEach struct {
 	stateless
 	noControl
-	count uint64
-	taken *atomic.Uint64
+	count uint64         // since the last Flush
+	taken *atomic.Uint64 // of all sinks of the task
 }
 
 // Flush publishes the count.
-func (s *forEach) Flush() { s.taken.Store(s.count) }
+func (s *forEach) Flush() {
+	s.taken.Add(s.count)
+	s.count = 0
+}
 
 // EndOfData publishes the count.
 func (s *forEach) EndOfData() { s.Flush() }

@@ -204,12 +204,15 @@ type function struct {
 	states  checkpointed
 	of      any
 	context ProcessContext
-	count   uint64
-	taken   *atomic.Uint64 // the count, for others to see
+	count   uint64         // since the last Flush
+	taken   *atomic.Uint64 // of all sinks of the task, if this is one
 }
 
 // Flush publishes the count.
-func (o *function) Flush() { o.taken.Store(o.count) }
+func (o *function) Flush() {
+	o.taken.Add(o.count)
+	o.count = 0
+}
 
 // Open restores operator state.
 func (o *function) Open(_ context.Context, restored operator.Restored) error {

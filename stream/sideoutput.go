@@ -3,6 +3,7 @@ package stream
 import (
 	"fmt"
 	"reflect"
+	"strings"
 
 	"github.com/leat-io/leat/eventtime"
 	"github.com/leat-io/leat/internal/operator"
@@ -48,8 +49,9 @@ func (t OutputTag[T]) send(env *operator.Env, to any, value T, ts eventtime.Time
 }
 
 func (t OutputTag[T]) mismatch(to any) error {
-	return fmt.Errorf("emit %v to side output %q, which is taken as %T: use one tag for both",
-		reflect.TypeFor[T](), t.name, to)
+	taken := strings.TrimPrefix(fmt.Sprintf("%T", to), "*operator.Link[")
+	return fmt.Errorf("emit %v to side output %q, which is taken as %s: use one tag for both",
+		reflect.TypeFor[T](), t.name, strings.TrimSuffix(taken, "]"))
 }
 
 // linkOf returns what takes the side output of an operator, nil when nobody does. It is for

@@ -227,7 +227,8 @@ func TestSideOutputFaults(t *testing.T) {
 		})
 	stream.ForEach(stream.SideOutput(main, other), "out", func(int64) error { return nil })
 	_, err = e.Execute(t.Context())
-	want := `operator "Process: split": emit stream_test.counted to side output "odd"`
+	want := `operator "Process: split": emit stream_test.counted to side output "odd", ` +
+		`which is taken as int64: use one tag for both`
 	if err == nil || !strings.Contains(err.Error(), want) {
 		t.Errorf("Execute: %v\nwant %q in it", err, want)
 	}

@@ -78,7 +78,6 @@ func (m *master) picture() Progress {
 			r := m.reports[graph.TaskID{Vertex: v.Id, Subtask: i}]
 			if outputs[v.Id] == 0 {
 				sinks++
-				p.RecordsOut += r.GetCounters()[operator.CounterSinkRecords]
 				if r == nil {
 					p.Watermark = math.MinInt64
 				} else {
@@ -91,6 +90,8 @@ func (m *master) picture() Progress {
 			if inputs[v.Id] == 0 {
 				p.RecordsIn += r.Counters[operator.CounterSourceRecords]
 			}
+			// A sink may run in the chain of an operator that others follow, too.
+			p.RecordsOut += r.Counters[operator.CounterSinkRecords]
 			p.StateBytes += r.StateBytes
 			p.Tasks = append(p.Tasks, r)
 		}
