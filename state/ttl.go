@@ -12,9 +12,10 @@ import (
 //
 // What has expired is removed when it is met, when the files of checkpoints are merged or
 // restored, and from memory by and by while the job runs, fast enough for memory to stay in
-// proportion to what lives. States of window functions are the exception to the last. The time to live may be changed between two runs of a
-// job; giving one to a state that had none, or taking it away, changes the state's bytes and
-// is refused when the job starts.
+// proportion to what lives. States of window functions are the exception to the last.
+//
+// The time to live may be changed between two runs of a job; giving one to a state that had none,
+// or taking it away, changes the state's bytes and is refused when the job starts.
 //
 // Semantics: Flink's StateTtlConfig.
 type TTL struct {
