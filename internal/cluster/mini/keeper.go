@@ -284,7 +284,9 @@ func (m *master) header(e jobmaster.Publish) *protocol.CheckpointHeader {
 	case e.Kind.IsSavepoint():
 		h.Kind, h.Stop = meta.KindSavepoint, e.Kind == coordinator.KindStopSavepoint
 		h.Drained, h.Periodic = e.Request.Drain, e.Request.ID == 0
-		h.Claimed = ""
+		if !h.Stop {
+			h.Claimed = "" // Nobody goes on from it by name.
+		}
 	}
 	return h
 }

@@ -73,7 +73,10 @@ func (w *keeper) startFrom(found *store.Found, identity store.Identity) []jobmas
 	w.full = !found.Newest || !same
 	switch {
 	case w.job.Restore == latest:
-		s.claimed = h.Claimed
+		// In a copy of the checkpoints the claim stays with the job at the original.
+		if found.Newest || h.Stop {
+			s.claimed = h.Claimed
+		}
 	case w.job.Claim && (!same || h.Kind == meta.KindSavepoint):
 		s.claimed = s.from
 	}
