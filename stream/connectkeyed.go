@@ -92,6 +92,7 @@ func applyKeyed[K, A, R any](
 	t.descriptors = describeFunction(first, uid, function)
 	if function != nil {
 		first.env.keepOperatorState(t, function, of.declare...)
+		first.env.closeTried(t, function)
 	}
 	return newStream[R](first.env, t)
 }

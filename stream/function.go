@@ -114,11 +114,22 @@ func (e *Env) tryFunction(
 		return
 	}
 	e.keepOperatorState(step, function, declare...)
-	if c, ok := original(function).(io.Closer); ok {
-		if err := c.Close(); err != nil {
-			e.fault(fmt.Errorf("%q: close: %w", step.name, err))
-		}
+	e.closeTried(step, function)
+}
+
+// closeTried closes a function object that was only made to learn what it keeps.
+func (e *Env) closeTried(step *transformation, function any) {
+	if err := closeFunction(function); err != nil {
+		e.fault(fmt.Errorf("%q: close: %w", step.name, err))
 	}
+}
+
+// closeFunction closes a function object that can be closed.
+func closeFunction(function any) error {
+	if c, ok := original(function).(io.Closer); ok {
+		return c.Close()
+	}
+	return nil
 }
 
 var errNoFunction = errors.New("its constructor returns nil")
@@ -230,12 +241,7 @@ func (o *function) Snapshot(ctx context.Context, b record.Barrier) (operator.Sta
 func (o *function) CheckpointComplete(uint64) error { return nil }
 
 // Close closes the function.
-func (o *function) Close() error {
-	if c, ok := o.of.(io.Closer); ok {
-		return c.Close()
-	}
-	return nil
-}
+func (o *function) Close() error { return closeFunction(o.of) }
 
 // Watermark notes the watermark and passes it on.
 func (o *function) Watermark(ts eventtime.Timestamp) {

@@ -19,7 +19,8 @@ import (
 // KeyedProcessFunction handles the records of a keyed stream one by one, with state for each
 // key. Every subtask has its own instance, used by one goroutine.
 //
-// One that uses timers implements TimerFunction too.
+// One that uses timers implements TimerFunction too; one that implements io.Closer is closed
+// when its task ends.
 //
 // Semantics: Flink's KeyedProcessFunction.
 type KeyedProcessFunction[K, T, R any] interface {
@@ -61,6 +62,7 @@ func Process[K, T, R any](
 	f := create()
 	t.descriptors = describeFunction(k, uid, f)
 	k.env.keepOperatorState(t, f)
+	k.env.closeTried(t, f)
 	return newStream[R](k.env, t)
 }
 
@@ -347,5 +349,5 @@ func (p *process[K, T, R]) Snapshot(
 // CheckpointComplete needs nothing.
 func (p *process[K, T, R]) CheckpointComplete(uint64) error { return nil }
 
-// Close needs nothing.
-func (p *process[K, T, R]) Close() error { return nil }
+// Close closes the function.
+func (p *process[K, T, R]) Close() error { return closeFunction(p.function) }

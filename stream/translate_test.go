@@ -215,7 +215,9 @@ func TestGraphFaults(t *testing.T) {
 			`config: read "execution.checkpointing.interval" = "often": want a duration such as ` +
 				`"10 s", "500 ms" or "1 min"`,
 			`config: unknown key "parallelism.defualt": did you mean "parallelism.default"?`,
-			`config: read "state.backend.type" = "floppy": want one of hashmap, naive`,
+			`config: read "state.backend.type" = "floppy": want one of hashmap, naive; ` +
+				"other spellings: filesystem, fsstatebackend, hashmapstatebackend, jobmanager, " +
+				"memory, memorystatebackend",
 			`config: read "pipeline.max-parallelism" = 40000: want at most 32768`}},
 		{"source", func(e *Env) {
 			From[tick](e, "a", nil)

@@ -11,7 +11,8 @@ import (
 )
 
 // ProcessWindowFunction makes results of a window that fires. Every subtask has its own
-// instance, used by one goroutine. One that keeps state implements WindowStateFunction too.
+// instance, used by one goroutine. One that keeps state implements WindowStateFunction too; one
+// that implements io.Closer is closed when its task ends.
 //
 // Semantics: Flink's ProcessWindowFunction.
 type ProcessWindowFunction[K, In, R any] interface {
@@ -138,7 +139,11 @@ func (e windowEnd[K, In, R]) states() (*windowStates, error) {
 	if any(f) == nil {
 		return nil, fmt.Errorf("its constructor returns nil")
 	}
-	return statesOf(f)
+	states, err := statesOf(f)
+	if errClose := closeFunction(f); errClose != nil && err == nil {
+		err = fmt.Errorf("close: %w", errClose)
+	}
+	return states, err
 }
 
 func statesOf(f any) (*windowStates, error) {

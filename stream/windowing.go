@@ -25,6 +25,7 @@ type windowing[K, T any] struct {
 	lateness int64
 	contents windowContents[T]
 	states   *windowStates // of the window's function; nil when it has none
+	function any           // the window's function; nil when there is none
 
 	next      operator.Control
 	env       *operator.Env
@@ -369,8 +370,8 @@ func (o *windowing[K, T]) Snapshot(
 // CheckpointComplete needs nothing.
 func (o *windowing[K, T]) CheckpointComplete(uint64) error { return nil }
 
-// Close needs nothing.
-func (o *windowing[K, T]) Close() error { return nil }
+// Close closes the window's function.
+func (o *windowing[K, T]) Close() error { return closeFunction(o.function) }
 
 var (
 	_ operator.Head  = (*windowing[int, int])(nil)

@@ -21,6 +21,9 @@ type windowAggregate[K, T, A, R any] struct {
 	codec  *declared.Codec[A]
 	next   operator.Control
 	finish func(K, Window, *A) error
+	// function is the window's function, nil when there is none.
+	function any
+
 	env    *operator.Env
 	table  backend.TableID
 	keys   keyScratch[T, K]
@@ -292,5 +295,5 @@ func (o *windowAggregate[K, T, A, R]) Snapshot(
 // CheckpointComplete needs nothing.
 func (o *windowAggregate[K, T, A, R]) CheckpointComplete(uint64) error { return nil }
 
-// Close needs nothing.
-func (o *windowAggregate[K, T, A, R]) Close() error { return nil }
+// Close closes the window's function.
+func (o *windowAggregate[K, T, A, R]) Close() error { return closeFunction(o.function) }

@@ -200,7 +200,7 @@ func (f windowFactory[K, T, A, R]) New(
 	if err != nil {
 		return operator.Built{}, err
 	}
-	o.finish = results.one
+	o.finish, o.function = results.one, results.function
 	o.table, err = env.Keyed.Declare(f.accumulators.Row(k.codec.Words()))
 	return operator.Built{Operator: o}, err
 }
@@ -241,7 +241,7 @@ func (f windowingFactory[K, T, A, R]) New(
 			return operator.Built{}, err
 		}
 	}
-	o.contents = f.contents(o, results)
+	o.contents, o.function = f.contents(o, results), results.function
 	return operator.Built{Operator: o}, nil
 }
 

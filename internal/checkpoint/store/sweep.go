@@ -278,7 +278,7 @@ func (s *Store) decideSweep(v view) plan {
 		judge: view{
 			generation: v.generation, jobID: v.jobID, newest: v.newest, idle: v.idle,
 		},
-		kept:  leftOf(v, p),
+		kept: leftOf(v, p),
 	}
 	// Only what may be asked for again stays in memory.
 	digests := make(map[string]bool)

@@ -142,7 +142,8 @@ func explainGone(err error, h *protocol.CheckpointHeader) error {
 		"%w; this output was prepared and not committed when the savepoint was taken, "+
 			"and is gone: a job that starts again from an older checkpoint removes it, since it "+
 			"writes the same records anew; start from a newer checkpoint or savepoint of that "+
-			"job, or, if it has gone on beyond this one, let the sink ignore files that are missing",
+			"job, or, if it has gone on beyond this one, let the sink ignore files that are "+
+			"missing",
 		err,
 	)
 }

@@ -103,7 +103,7 @@ func TestExpiryInMerges(t *testing.T) {
 			}
 			now += int64(rng.IntN(10))
 			state = writeChanges(t, k.lists, s.store, id, points, checkpoint)
-			checkAlive(t, s.store, state, e, now, ttl, model)
+			checkAlive(t, s.store, state, aging{e, now, ttl}, model)
 			k.lists.Confirm(checkpoint)
 			if plan := s.anyMerge(k); plan != nil {
 				stats, err := plan.Run(context.Background(), MergeEnv{
@@ -140,10 +140,17 @@ func writeChanges(t *testing.T, l *Lists, s *store, id backend.PaneID, points ma
 	return state
 }
 
+// aging is by what rows expire.
+type aging struct {
+	e        Expiry
+	now, ttl int64
+}
+
 func checkAlive(
-	t *testing.T, s *store, state *protocol.KeyedState, e Expiry, now, ttl int64, model rows,
+	t *testing.T, s *store, state *protocol.KeyedState, by aging, model rows,
 ) {
 	t.Helper()
+	e, now, ttl := by.e, by.now, by.ttl
 	restore := func(e Expiry) rows {
 		f := &filled{panes: map[backend.PaneID]rows{}}
 		r := Restorer{Open: s.open, Bounds: types.AllHashes, Backend: f, Expiry: e, NowMillis: now}

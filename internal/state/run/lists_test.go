@@ -254,8 +254,8 @@ func (s *simulation) write(k *task) *protocol.KeyedState {
 	return &back
 }
 
-// faultOf says what is wrong with a list: nothing older lies beneath a base run, slices of one table
-// are apart, and there are not too many runs.
+// faultOf says what is wrong with a list: nothing older lies beneath a base run, slices of one
+// table are apart, and there are not too many runs.
 func faultOf(runs []*protocol.Run) string {
 	for i, r := range runs {
 		for _, older := range runs[:i] {

@@ -42,14 +42,16 @@ func TestPartition(t *testing.T) {
 		bounds types.HashRange
 		want   string
 	}{
-		"small":            {[]*protocol.Run{all(true, 1)}, whole, "0-f"},
-		"64":               {[]*protocol.Run{all(true, 64*mib)}, whole, "0-f"},
-		"65":               {[]*protocol.Run{all(true, 65*mib)}, whole, "0-7 8-f"},
-		"200":              {[]*protocol.Run{all(true, 200*mib)}, whole, "0-3 4-7 8-b c-f"},
-		"grown by changes": {[]*protocol.Run{all(true, mib), all(false, 130*mib)}, whole, "0-7 8-f"},
-		"halves of 17":     {halves(17 * mib), whole, "0-7 8-f"},
-		"halves of 15":     {halves(15 * mib), whole, "0-f"},
-		"one third of 96":  {[]*protocol.Run{all(true, 96*mib)}, types.SubtaskRange(0, 3), "0-5"},
+		"small": {[]*protocol.Run{all(true, 1)}, whole, "0-f"},
+		"64":    {[]*protocol.Run{all(true, 64*mib)}, whole, "0-f"},
+		"65":    {[]*protocol.Run{all(true, 65*mib)}, whole, "0-7 8-f"},
+		"200":   {[]*protocol.Run{all(true, 200*mib)}, whole, "0-3 4-7 8-b c-f"},
+		"grown by changes": {
+			[]*protocol.Run{all(true, mib), all(false, 130*mib)}, whole, "0-7 8-f",
+		},
+		"halves of 17":    {halves(17 * mib), whole, "0-7 8-f"},
+		"halves of 15":    {halves(15 * mib), whole, "0-f"},
+		"one third of 96": {[]*protocol.Run{all(true, 96*mib)}, types.SubtaskRange(0, 3), "0-5"},
 		"a quarter of 1024": {[]*protocol.Run{all(true, 1024*mib)}, types.SubtaskRange(1, 4),
 			"4-4 5-5 6-6 7-7"},
 		"nothing": {nil, whole, ""},
@@ -228,7 +230,8 @@ func TestUploadedBytes(t *testing.T) {
 		t.Errorf("uploaded %.2f times the changes", times)
 	}
 	f := &filled{panes: map[backend.PaneID]rows{}}
-	if _, err := Restore(context.Background(), s.open, state.Panes, types.AllHashes, f); err != nil {
+	_, err := Restore(context.Background(), s.open, state.Panes, types.AllHashes, f)
+	if err != nil {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(model, f.panes[backend.PaneID{Pane: backend.NoPane}]); diff != "" {

@@ -16,9 +16,9 @@ type hashRange struct {
 	runs   []*protocol.Run // cut to bounds, oldest first, not empty
 }
 
-// partition cuts a list into hash ranges, in the order of their hashes, none of them empty. Cuts lie
-// on a binary grid over all hashes, the same for all tasks of any parallelism, so that rescaling
-// cuts few tables.
+// partition cuts a list into hash ranges, in the order of their hashes, none of them empty. Cuts
+// lie on a binary grid over all hashes, the same for all tasks of any parallelism, so that
+// rescaling cuts few tables.
 //
 // A range is cut when it is large, and stays cut until both halves are small together.
 func partition(

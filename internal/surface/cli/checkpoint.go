@@ -268,8 +268,8 @@ with 1 when something is wrong, after naming every file.`,
 			return p.printVerified(at, verified)
 		},
 	}
-	cmd.Flags().
-		StringVar(&name, "job", "", "path is a root: verify the newest of this job name (not needed with one job)")
+	cmd.Flags().StringVar(&name, "job", "",
+		"path is a root: verify the newest of this job name\n(not needed with one job)")
 	return cmd
 }
 
