@@ -141,8 +141,8 @@ func (p *program) execute(
 	asked := make(chan os.Signal, 1) // for savepoints; while one is taken, one more may wait
 	signal.Notify(asked, syscall.SIGUSR1)
 	group := lifecycle.NewGroup(ctx, "signals")
-	taker := &savepoints{note: line.note}
-	env.OnStart(func(c *stream.Controller) { taker.controller.Store(c) })
+	taker := &savepoints{note: line.note, controller: make(chan *stream.Controller, 1)}
+	env.OnStart(func(c *stream.Controller) { taker.controller <- c })
 	s := stopper{
 		now: time.Now, note: line.note, stop: func() { close(stop) }, cancel: cancel,
 	}

@@ -5,7 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"sync/atomic"
+	"time"
 
 	"github.com/leat-io/leat/config"
 	"github.com/leat-io/leat/stream"
@@ -20,7 +20,24 @@ var SavepointOnDeletion = config.Bool("job.savepoint-on-deletion", false,
 // savepoints takes those that signals ask for. Safe for concurrent use.
 type savepoints struct {
 	note       func(text string)
-	controller atomic.Pointer[stream.Controller] // nil until the job runs
+	controller chan *stream.Controller // has room for the one that comes when the job runs
+}
+
+// startPatience is how long a signal waits for a job that is about to run.
+const startPatience = 2 * time.Second
+
+// running returns the controller of the job, nil when it does not run yet.
+func (s *savepoints) running(ctx context.Context) *stream.Controller {
+	timer := time.NewTimer(startPatience)
+	defer timer.Stop()
+	select {
+	case c := <-s.controller:
+		s.controller <- c
+		return c
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+	return nil
 }
 
 // serve takes one savepoint per signal, one after the other, until ctx is done.
@@ -37,7 +54,7 @@ func (s *savepoints) serve(ctx context.Context, signals <-chan os.Signal) error 
 
 // take says how it went and reports whether the savepoint is complete.
 func (s *savepoints) take(ctx context.Context, o stream.SavepointOptions) bool {
-	c := s.controller.Load()
+	c := s.running(ctx)
 	if c == nil {
 		s.note("no savepoint: the job does not run yet")
 		return false
