@@ -90,6 +90,12 @@ func (s *TimerService) register(domain TimeDomain, ts eventtime.Timestamp) {
 	if !s.point(ts) {
 		return
 	}
+	if domain == DomainEventTime && ts > eventtime.None && ts < eventtime.None+aeon {
+		if s.err == nil {
+			s.err = userFault(s.env, errNoEventTime) // something was added to no time
+		}
+		return
+	}
 	err := s.timers.register(domain, &s.timer)
 	err = declared.Oversized(err, "key of a record", len(s.timer.Bytes), backend.MaxKeyBytes,
 		"key the stream by something shorter, such as a hash of it")
@@ -97,6 +103,9 @@ func (s *TimerService) register(domain TimeDomain, ts eventtime.Timestamp) {
 		s.err = fmt.Errorf("operator %q: %w", s.env.Name, err)
 	}
 }
+
+// aeon is thirty thousand years: timestamps this close to none were reckoned from none.
+const aeon = 1_000_000_000_000_000
 
 func (s *TimerService) delete(domain TimeDomain, ts eventtime.Timestamp) {
 	if s.point(ts) {

@@ -393,6 +393,32 @@ func TestTimersAtTheEnd(t *testing.T) {
 		fmt.Sprint("1 watermark ", int64(eventtime.Max)), "1 end"}, out.controls)
 }
 
+// Goal: a timer some time after a record that has no event time fails the task; it would fire at
+// once, in a year before all years. Method: one such record.
+func TestTimerWithoutEventTime(t *testing.T) {
+	factory := processFactoryOf(t, func(v trade) int64 { return v.Number },
+		func() KeyedProcessFunction[int64, trade, string] { return &relativeTimer{} })
+	head := opened[operator.Head](t, factory, keyedEnv(t, factories[0]), (&tape[string]{}).link(),
+		operator.Restored{})
+	err := head.Process(batchOf([]trade{{1, 1}}, nil))
+	if err == nil || !strings.Contains(err.Error(), "a record has no event time") ||
+		fault.DomainOf(err) != fault.DomainUser {
+		t.Errorf("error %v of domain %v", err, fault.DomainOf(err))
+	}
+}
+
+// relativeTimer registers a timer one second after its record.
+type relativeTimer struct{}
+
+func (*relativeTimer) Open(*state.Declarations) error { return nil }
+
+func (*relativeTimer) Process(c *Context[int64], _ trade, _ Collector[string]) error {
+	c.Timers().RegisterEventTime(c.Timestamp() + 1000)
+	return nil
+}
+
+func (*relativeTimer) OnTimer(*TimerContext[int64], Collector[string]) error { return nil }
+
 // Goal: using a timer without OnTimer fails the task and says what to do, and an OnTimer that
 // would never be called fails the graph. Method: a function of each kind.
 func TestTimersWithoutOnTimer(t *testing.T) {

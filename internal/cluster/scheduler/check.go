@@ -37,14 +37,14 @@ func Check(job *protocol.JobGraph, c *meta.Checkpoint, allowNonRestored bool) er
 	if common == 0 && len(c.Operators) > 0 && !allowNonRestored {
 		return mismatch(fmt.Errorf("it is of job %q and shares no operator uid with job %q: "+
 			"it has %s, the job has %s: restore from a checkpoint of this program, give its "+
-			"operators their old uids, or allow state that is not restored",
+			"operators their old uids, or allow state that is not restored (-n)",
 			c.Header.JobName, job.Name, someUIDs(c.Operators), someUIDs(operatorsOf(job))))
 	}
 	for _, state := range c.Operators {
 		if !known[string(state.Id)] && !allowNonRestored && hasState(state) {
 			faults = append(faults, fmt.Errorf("it has state of operator %s, which the job "+
-				"does not have: give that uid to an operator, or allow state that is not restored",
-				nameOf(state)))
+				"does not have: give that uid to an operator, or allow state that is not "+
+				"restored (-n)", nameOf(state)))
 		}
 	}
 	return mismatch(errors.Join(faults...))

@@ -51,7 +51,7 @@ func checkKeyed(
 		case now == nil && !allowNonRestored:
 			faults = append(faults, fmt.Errorf("operator %q: the checkpoint has state %q "+
 				"(%s), which the operator does not declare: declare it again, or allow state "+
-				"that is not restored", o.Uid, old.Name, describe(old)))
+				"that is not restored (-n)", o.Uid, old.Name, describe(old)))
 		}
 	}
 	return faults

@@ -40,7 +40,7 @@ func checkNamed(uid string, old, now *protocol.NamedState, allowNonRestored bool
 		return nil
 	case now == nil:
 		return fmt.Errorf("operator %q: the checkpoint has operator state %q (%s), which the "+
-			"operator does not declare: declare it again, or allow state that is not restored",
+			"operator does not declare: declare it again, or allow state that is not restored (-n)",
 			uid, old.Name, describeNamed(old))
 	case graph.ModeOf(old) != graph.ModeOf(now) || old.Schema != now.Schema:
 		return fmt.Errorf("operator %q: operator state %q is a %s in the checkpoint and a %s in "+
