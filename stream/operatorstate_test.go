@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"sync"
 	"testing"
 
@@ -382,13 +383,13 @@ func TestOperatorStateRefused(t *testing.T) {
 		}, nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			opened := 0
+			var opened atomic.Int32 // tasks make theirs at the same time
 			err := a.runDeclaring(t, "keeping", c.allow, func() stream.MapFunction[number, number] {
-				opened++
+				opened.Add(1)
 				return &declaring{declare: c.declare}
 			})
-			if (err == nil) != (c.want == nil) || c.want != nil && opened != 1 {
-				t.Fatalf("%d instances, error %v", opened, err)
+			if (err == nil) != (c.want == nil) || c.want != nil && opened.Load() != 1 {
+				t.Fatalf("%d instances, error %v", opened.Load(), err)
 			}
 			for _, words := range c.want {
 				if !strings.Contains(err.Error(), words) {
