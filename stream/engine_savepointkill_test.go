@@ -52,7 +52,7 @@ func TestEngineSavepointKilled(t *testing.T) {
 						t.Fatal(err)
 					}
 					if left == nil {
-						t.Skip("the savepoint needs no such call")
+						t.Fatalf("no %s of %s was seen: nothing is tested", at.op, at.glob)
 					}
 					a.files = filesystem.NewRegistry(left)
 					for _, p := range a.list(t, savepoints) {
